@@ -16,3 +16,5 @@ require (
 	golang.org/x/tools v0.40.1-0.20260108161641-ca281cf95054 // indirect
 	rsc.io/script v0.0.2 // indirect
 )
+
+tool github.com/cilium/ebpf/cmd/bpf2go

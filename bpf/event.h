@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What the kernel half hands to user space: records in the ring and counters in shared memory. */
+#ifndef VMALEAK_EVENT_H
+#define VMALEAK_EVENT_H
+
+/* The numbers of vma.Op; LIFE_* go on where they end. */
+enum op {
+	OP_MMAP = 1,
+	OP_MUNMAP,
+	OP_MREMAP,
+	OP_BRK,
+	OP_MPROTECT,
+	OP_PKEY_MPROTECT,
+	OP_SHMAT,
+	OP_SHMDT,
+	OP_REMAP_FILE_PAGES,
+	OP_FORK, /* addr, len: the child's space and generation; ret: its tgid */
+	OP_EXEC, /* the new space is the record's; addr, len: the old space and generation */
+	OP_EXIT, /* the last thread of tgid is gone; ret: exit code as in wait(2); flags: 1 = killed for want of memory */
+	OP_VOID,
+	OP_SHARE, /* vfork, CLONE_VM: ret is a further tgid of this space */
+	OP_END, /* exit_mmap: nothing comes after */
+};
+
+/* When a record was made. Only the enter-exit back end makes PHASE_ENTER. */
+enum phase {
+	PHASE_EXIT = 1,
+	PHASE_ENTER,
+};
+
+struct event {
+	__u64 seq; /* drawn under the mmap lock, dense per space, from 1; 0 = none */
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 start_ns; /* the thread's start, CLOCK_BOOTTIME */
+	__u64 addr;
+	__u64 len;
+	__u64 new_len;
+	__u64 target;
+	__s64 ret;
+	__u32 space;
+	__u32 gen;
+	__u32 tgid;
+	__u32 tid;
+	__u32 prot;
+	__u32 flags;
+	__u16 op;
+	__u16 phase;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct event) == 96, "struct event is an ABI");
+
+/* Write locks of a followed space that draw no number, by what took them. */
+enum untraced {
+	UNTRACED_FAULT, /* stack growth and other faults */
+	UNTRACED_COMPAT, /* int 0x80 and 32-bit tasks: no sys_exit tracepoint tells what they did */
+	UNTRACED_FOREIGN, /* another task's work on this space */
+	UNTRACED_SHADOW_STACK,
+	UNTRACED_MLOCK,
+	UNTRACED_PRCTL,
+	UNTRACED_USERFAULTFD,
+	UNTRACED_AIO,
+	UNTRACED_MADVISE,
+	UNTRACED_MEMPOLICY,
+	UNTRACED_IO_URING,
+	UNTRACED_EXEC,
+	UNTRACED_OTHER,
+	UNTRACED_MAX,
+};
+
+enum space_status {
+	SPACE_FREE,
+	SPACE_LIVE,
+	SPACE_ENDED,
+};
+
+/* One slot of the mmapable array "states"; 0 is never used. User space reads
+ * it with plain loads: it is the hot path's only way to count. */
+struct space_state {
+	__u64 lockseq; /* last number drawn; written under the mmap lock */
+	__u64 completed; /* numbers whose record is in the ring, or counted below */
+	__u64 dropped; /* numbers whose record found the ring full */
+	__u64 missed; /* numbers that no exit program took up */
+	__u64 skipped; /* calls that succeeded without a number */
+	__u64 madvise; /* calls: they change residency, not mapping */
+	__u64 dontfork; /* madvise(MADV_DONTFORK or MADV_DOFORK): a child's map differs */
+	__u64 unfollowed; /* children for which no slot was free */
+	__u64 untraced[UNTRACED_MAX];
+	__u64 mm; /* struct mm_struct *, the key in the map of spaces */
+	__u64 unused[4];
+	__u32 gen; /* raised by each claim: an mm pointer may be used again */
+	__u32 status;
+	__u32 tgid; /* of the claim */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct space_state) == 224, "struct space_state is an ABI");
+
+#endif
