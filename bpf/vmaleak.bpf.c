@@ -70,9 +70,13 @@ struct {
 	__type(value, struct call);
 } calls SEC(".maps");
 
-/* For the records of this program that bpf2go must export. */
+/* bpf2go exports the types that something names. */
 const struct event *unused_event __attribute__((unused));
 const struct space_state *unused_state __attribute__((unused));
+const enum op *unused_op __attribute__((unused));
+const enum phase *unused_phase __attribute__((unused));
+const enum untraced *unused_untraced __attribute__((unused));
+const enum space_status *unused_status __attribute__((unused));
 
 /* The kernel has no exit_mmap tracepoint: a space ends with its thread group's last thread, or exec. */
 const volatile bool no_exit_mmap;
