@@ -1,0 +1,67 @@
+package symbolize
+
+import "time"
+
+// Thread is what is known of one thread, alive or dead. TID and StartTicks
+// together identify it: TIDs are used again.
+type Thread struct {
+	TID        int
+	NSTID      int       // its TID in the PID namespace of its process: the nid of a thread dump
+	StartTicks uint64    // since boot, 1/100 s
+	StartedAt  time.Time // the same as a date, exact to 10 ms
+	Comm       string    // up to 15 bytes, made valid UTF-8; may hold control characters
+	Name       *string   // the JVM's name, made valid UTF-8; nil: unknown; may be ""
+	Pool       string    // Pool of the name, of the comm if the name is unknown
+	Alive      bool      // at the last Refresh
+	GoneAt     time.Time // when a Refresh first missed it; zero while alive
+}
+
+// Label is what to show for the thread: its name, if it has none its comm. An
+// empty Java name stays empty.
+func (t Thread) Label() string {
+	if t.Name != nil {
+		return *t.Name
+	}
+	return t.Comm
+}
+
+// threadKey identifies a thread.
+type threadKey struct {
+	tid   int
+	start uint64
+}
+
+// entry is the Namer's record of a thread.
+type entry struct {
+	Thread
+	seen     bool   // an event of it was seen
+	named    bool   // Name is as of its present comm
+	nameless bool   // a dump that had to know it did not (a native thread)
+	goneTick uint64 // boot ticks of the Refresh that missed it
+	used     uint64 // Namer.clock of the last time it was asked for
+}
+
+func (e *entry) key() threadKey { return threadKey{e.TID, e.StartTicks} }
+
+// wanted reports whether a dump could tell something new that somebody needs.
+func (e *entry) wanted() bool { return e.Alive && e.seen && !e.named && !e.nameless }
+
+// setComm notes the comm of now. A new comm makes the Java name stale (kept,
+// but asked for again), and a thread that had none may have one now.
+func (e *entry) setComm(comm string) {
+	comm = validText(comm)
+	if comm == e.Comm {
+		return
+	}
+	e.Comm = comm
+	e.named, e.nameless = false, false
+	if e.Name == nil {
+		e.Pool = Pool(comm)
+	}
+}
+
+func (e *entry) setName(name string) {
+	name = validText(name)
+	e.Name, e.named, e.nameless = &name, true, false
+	e.Pool = Pool(name)
+}
