@@ -45,7 +45,7 @@ struct event {
 	__u32 flags;
 	__u16 op;
 	__u16 phase;
-	__u32 pad;
+	__u32 fresh; /* seq is 0 and the thread has drawn no number yet: the call began before we did */
 };
 _Static_assert(sizeof(struct event) == 96, "struct event is an ABI");
 

@@ -1,3 +1,5 @@
+//go:build ignore
+
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* The kernel half: numbers every change of a followed address space while the
  * mmap lock is held, and reports it when the call returns. See ARCHITECTURE.md. */
@@ -115,7 +117,7 @@ static __always_inline struct event *reserve(struct space_state *st, __u32 space
 	e->tid = id;
 	e->op = op;
 	e->phase = PHASE_EXIT;
-	e->pad = 0;
+	e->fresh = 0;
 	e->start_ns = 0;
 	e->addr = e->len = e->new_len = e->target = 0;
 	e->ret = 0;
@@ -419,6 +421,11 @@ static __always_inline int on_exit(struct sys_exit_ctx *ctx, __u16 op, long nr, 
 	if (!e)
 		return 0;
 	e->start_ns = task->start_boottime;
+	if (!seq) {
+		__u32 tid = task->pid;
+
+		e->fresh = !bpf_map_lookup_elem(&calls, &tid);
+	}
 	fill(e, regs, brk, ctx->ret);
 	if (find)
 		e->len = found.len;

@@ -31,7 +31,7 @@ type vmaleakEvent struct {
 	Flags   uint32
 	Op      uint16
 	Phase   uint16
-	Pad     uint32
+	Fresh   uint32
 }
 
 type vmaleakOp uint32

@@ -1,0 +1,171 @@
+package tracer
+
+import (
+	"sync/atomic"
+	"time"
+
+	"vmaleak/vma"
+)
+
+const (
+	dirtyEvery    = 100 * time.Millisecond // between audits that dirty ranges ask for
+	untracedEvery = time.Second            // between audits that untraced locks ask for
+	flightTime    = 2 * time.Second        // how long a call may be on its way between lock and return
+	quietTime     = 200 * time.Millisecond // how long a quiet instant is waited for
+)
+
+// settle looks at every space after the ring was read: gaps, snapshots that
+// are due, ends. It runs at least every readAhead.
+func (t *Tracer) settle(now time.Time) {
+	for _, s := range t.bySlot {
+		if s.gone() {
+			t.settleEnd(s, now)
+			continue
+		}
+		if s.state.Gen != s.gen {
+			continue // its end is in the ring
+		}
+		t.checkGap(s, now)
+		if s.deaf && now.After(s.retryAt) {
+			t.resync(s, now, false)
+		}
+		if s.trouble != "" && s.snap == nil && !s.retryAt.IsZero() && now.After(s.retryAt) {
+			s.tries = 0
+			t.seed(s, s.win.base, vma.Healed)
+		}
+		if !s.auditAt.IsZero() && now.After(s.auditAt) {
+			t.audit(s)
+		}
+		if t.opt.Audit > 0 && s.ready {
+			if n := s.auditable(); n != s.audited {
+				t.wantAudit(s, now, untracedEvery)
+			}
+			if now.Sub(s.lastAudit) > t.opt.Audit {
+				t.wantAudit(s, now, 0)
+			}
+		}
+	}
+	if now.After(t.scanAt) {
+		t.scanAt = now.Add(time.Second)
+		t.syncClock()
+		t.scan(now)
+	}
+}
+
+// checkGap decides whether the number that s waits for is on its way or lost.
+func (t *Tracer) checkGap(s *Space, now time.Time) {
+	if s.deaf || !s.ready {
+		return
+	}
+	lost := losses(s.state)
+	waiting := s.win.held > 0 || atomic.LoadUint64(&s.state.Lockseq) > s.win.base
+	switch {
+	case !waiting:
+		s.stalled = time.Time{}
+		s.lossSeen = lost
+	case lost != s.lossSeen:
+		s.lossSeen = lost
+		t.lose(s)
+	case s.idleSeq > s.win.base && t.drained(): // reported, the ring was read, and it is not there
+		t.lose(s)
+	case s.stalled.IsZero():
+		s.stalled = now
+	case now.Sub(s.stalled) > flightTime:
+		t.lose(s)
+	}
+}
+
+// resync makes the model anew after a loss. It needs an instant at which every
+// number drawn has been reported: then all changes so far are in the map.
+func (t *Tracer) resync(s *Space, now time.Time, fresh bool) {
+	s.snap = nil
+	seq, ok := quiet(s.state)
+	for deadline := now.Add(quietTime); !ok && time.Now().Before(deadline); seq, ok = quiet(s.state) {
+	}
+	if !ok {
+		s.trouble = "events were lost, and no instant without a call in flight was found yet"
+		s.retryAt = time.Now().Add(time.Second)
+		return
+	}
+	var late []record
+	missing, runs := s.win.skip(seq, func(r *record) { late = append(late, *r) })
+	s.Events.Lost += missing
+	s.Events.Gaps += runs
+	if !fresh || missing > 0 {
+		s.Events.Resyncs++
+	}
+	s.trouble = ""
+	s.retryAt = time.Time{}
+	s.lossSeen = losses(s.state)
+	s.stalled = time.Time{}
+	t.seed(s, seq, vma.Healed)
+	for i := range late {
+		t.claim(s, &late[i])
+	}
+}
+
+// wantAudit schedules an audit, no sooner than every after the last one.
+func (t *Tracer) wantAudit(s *Space, now time.Time, every time.Duration) {
+	if t.opt.Audit < 0 {
+		return
+	}
+	at := s.lastAudit.Add(every)
+	if at.Before(now) {
+		at = now
+	}
+	if s.auditAt.IsZero() || at.Before(s.auditAt) {
+		s.auditAt = at
+	}
+}
+
+// audit begins a comparison with /proc/PID/maps.
+func (t *Tracer) audit(s *Space) {
+	if s.snap != nil || s.deaf || !s.ready {
+		return
+	}
+	s.auditAt = time.Time{}
+	s.audited = s.auditable()
+	truth, s1, err := t.readMaps(s)
+	if err != nil {
+		s.lastAudit = time.Now()
+		return
+	}
+	s.snap = &snapshot{kind: audit, s0: s.win.base, s1: s1, truth: truth}
+	if s.snap.done(s.win.base) {
+		t.snapped(s)
+	}
+}
+
+// compare ends an audit. What a failed call left in doubt is taken from the
+// map at once; other differences must show in two audits running to count as
+// drift.
+func (t *Tracer) compare(s *Space, n *snapshot) {
+	if n.void {
+		t.wantAudit(s, time.Now(), dirtyEvery)
+		return
+	}
+	s.Events.Audits++
+	if len(s.dirty) > 0 {
+		_, d := s.vm.Reconcile(n.truth, s.dirty, vma.Healed)
+		t.h.Apply(s, &vma.Event{Time: time.Now().UnixNano()}, d)
+		s.dirty = s.dirty[:0]
+	}
+	diffs := s.vm.Diff(n.truth)
+	var drift []vma.Range
+	for _, d := range diffs {
+		for _, p := range s.prior {
+			if in := d.Intersect(p.Range); !in.Empty() && p.Have == d.Have && p.Want == d.Want {
+				drift = append(drift, in)
+				s.Events.DriftBytes += in.Len()
+			}
+		}
+	}
+	s.prior = diffs
+	if len(diffs) > 0 {
+		t.wantAudit(s, time.Now(), dirtyEvery)
+	}
+	if len(drift) > 0 {
+		_, d := s.vm.Reconcile(n.truth, drift, vma.Healed)
+		t.h.Apply(s, &vma.Event{Time: time.Now().UnixNano()}, d)
+	}
+}

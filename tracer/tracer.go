@@ -1,0 +1,230 @@
+// Package tracer is the edge to the kernel: it loads the kernel half, chooses
+// how to attach it, follows processes, and turns the records of the ring into
+// an exact model of each address space, which it compares with /proc/PID/maps.
+// ARCHITECTURE.md says how the numbers make it exact.
+package tracer
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
+
+	"vmaleak/bpf"
+	"vmaleak/vma"
+)
+
+// Handler is told what happens to the spaces, in order, on the goroutine that calls Poll.
+type Handler interface {
+	// Open announces a space: its model is empty, or a copy of its parent's after fork.
+	Open(s *Space)
+	// Apply tells of one event and what it did. An event with Op 0 is a
+	// reconciliation with /proc/PID/maps. Neither may be kept.
+	Apply(s *Space, ev *vma.Event, d *vma.Delta)
+	// End says that the space is gone: "exit", "signal", "oom" or "exec". Its model stands as it last was.
+	End(s *Space, at time.Time, by string)
+}
+
+// Options sets what differs from the defaults; the zero value is right.
+type Options struct {
+	Ring    int           // bytes of the events ring, a power of two; 0 = 16 MiB
+	Backend string        // LockSequence or EnterExit; "" = the first that works
+	Audit   time.Duration // how often a space is compared with /proc/PID/maps; 0 = 30 s, negative = never
+}
+
+// Tracer follows address spaces. One goroutine uses it; Close may be called twice.
+type Tracer struct {
+	Backend Backend
+
+	opt     Options
+	h       Handler
+	vmopt   vma.Options
+	coll    *ebpf.Collection
+	links   []link.Link
+	ring    *ringbuf.Reader
+	states  *states
+	bySlot  map[uint32]*Space
+	execs   map[int]int
+	exec    map[int]*exited // thread groups whose exit was seen before their space's end
+	boot    int64           // CLOCK_MONOTONIC + boot = Unix time, ns
+	scanAt  time.Time
+	rec     ringbuf.Record
+	noSpace uint64
+	closed  bool
+
+	consumed uint64 // bytes taken out of the ring
+	produced uint64 // bytes that were in or had gone through it at the last note
+}
+
+type exited struct {
+	at time.Time
+	by string
+}
+
+// Open loads and attaches the kernel half. The error says what is missing and how to get it.
+func Open(o Options, vmopt vma.Options, h Handler) (*Tracer, error) {
+	if o.Ring == 0 {
+		o.Ring = 16 << 20
+	}
+	if o.Audit == 0 {
+		o.Audit = 30 * time.Second
+	}
+	t := &Tracer{opt: o, h: h, vmopt: vmopt, bySlot: map[uint32]*Space{}, execs: map[int]int{}, exec: map[int]*exited{}}
+	if err := t.load(); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	t.syncClock()
+	return t, nil
+}
+
+// Close detaches everything. The spaces' models stay readable.
+func (t *Tracer) Close() error {
+	if t.closed {
+		return nil
+	}
+	t.closed = true
+	return t.unload()
+}
+
+func (t *Tracer) unload() error {
+	var errs []error
+	for _, l := range t.links {
+		errs = append(errs, l.Close())
+	}
+	t.links = nil
+	if t.ring != nil {
+		errs = append(errs, t.ring.Close())
+		t.ring = nil
+	}
+	errs = append(errs, t.states.close())
+	t.states = nil
+	if t.coll != nil {
+		t.coll.Close()
+		t.coll = nil
+	}
+	return errors.Join(errs...)
+}
+
+// Spaces yields the spaces that have not ended, in no order.
+func (t *Tracer) Spaces() iter.Seq[*Space] {
+	return func(yield func(*Space) bool) {
+		for _, s := range t.bySlot {
+			if s.opened {
+				s.counters()
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Unfollowed is how many records named a space that could not be followed.
+func (t *Tracer) Unfollowed() uint64 { return t.noSpace }
+
+// readAhead is how long a record that wakes nobody may wait in the ring.
+const readAhead = 10 * time.Millisecond
+
+// Poll reads and applies what happens until the deadline.
+func (t *Tracer) Poll(until time.Time) error {
+	for {
+		now := time.Now()
+		t.note()
+		if err := t.read(now); err != nil {
+			return err
+		}
+		t.settle(time.Now())
+		if now = time.Now(); !now.Before(until) {
+			return nil
+		}
+		wake := now.Add(readAhead)
+		if until.Before(wake) {
+			wake = until
+		}
+		if err := t.read(wake); err != nil {
+			return err
+		}
+	}
+}
+
+// ringHeader is what the kernel puts before each record (BPF_RINGBUF_HDR_SZ).
+const ringHeader = 8
+
+// batch bounds how many records are read before timers are looked at.
+const batch = 1 << 16
+
+// read takes records until the ring is empty and the deadline has passed.
+func (t *Tracer) read(deadline time.Time) error {
+	t.ring.SetDeadline(deadline)
+	for range batch {
+		switch err := t.ring.ReadInto(&t.rec); {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil
+		case err != nil:
+			return fmt.Errorf("read the events ring: %w", err)
+		}
+		t.consumed += uint64(ringHeader + (len(t.rec.RawSample)+7)&^7)
+		e, err := eventFromBPF(t.rec.RawSample)
+		if err != nil {
+			return err
+		}
+		t.dispatch(e)
+	}
+	return nil
+}
+
+// note remembers, before the ring is read, which numbers must be found in it.
+func (t *Tracer) note() {
+	for _, s := range t.bySlot {
+		if seq, ok := quiet(s.state); ok && s.state.Gen == s.gen {
+			s.idleSeq = seq
+		}
+	}
+	t.produced = t.consumed + uint64(t.ring.AvailableBytes())
+}
+
+// drained reports whether all that was in the ring at the last note has been read.
+func (t *Tracer) drained() bool { return t.consumed >= t.produced }
+
+// Drain polls until every number drawn before the call has been applied, for
+// 200 ms at most. It returns the spaces where a call is still in flight.
+func (t *Tracer) Drain() (inFlight []*Space, err error) {
+	want := map[*Space]uint64{}
+	for _, s := range t.bySlot {
+		if s.ready && s.state.Gen == s.gen {
+			want[s] = s.state.Lockseq
+		}
+	}
+	for deadline := time.Now().Add(200 * time.Millisecond); ; {
+		if err := t.Poll(time.Now()); err != nil {
+			return nil, err
+		}
+		inFlight = inFlight[:0]
+		for s, seq := range want {
+			if s.win.base < seq && !s.gone() {
+				inFlight = append(inFlight, s)
+			}
+		}
+		if len(inFlight) == 0 || time.Now().After(deadline) {
+			return inFlight, nil
+		}
+		if err := t.Poll(time.Now().Add(time.Millisecond)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// free gives a slot back once its space has ended.
+func (t *Tracer) free(s *Space) {
+	delete(t.bySlot, s.slot)
+	if err := t.coll.Maps[mapUnclaimed].Update(nil, s.slot, ebpf.UpdateAny); err != nil {
+		t.noSpace++ // one slot fewer: the next claim may fail, and counts itself
+	}
+}
+
+func ref(s *Space) bpf.SpaceRef { return bpf.SpaceRef{Space: s.slot, Gen: s.gen} }
