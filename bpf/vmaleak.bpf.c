@@ -583,13 +583,19 @@ int BPF_PROG(task_exec, struct task_struct *task, int old_pid)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	__u32 tgid = BPF_CORE_READ(task, tgid);
-	struct space_ref *ref, fresh = {};
+	struct space_ref *ref, *known, fresh = {};
 	struct space_state *st;
 	struct event *e;
+	__u64 key = (__u64)mm;
 
 	ref = bpf_map_lookup_elem(&followed, &tgid);
 	if (!ref)
 		return 0;
+	known = bpf_map_lookup_elem(&spaces, &key);
+	if (known) { /* registered between the new map's making and here */
+		*ref = *known;
+		return 0;
+	}
 	if (!claim(mm, tgid, &fresh)) {
 		st = state_of(ref->space);
 		if (st)

@@ -171,7 +171,7 @@ func (t *Tracer) loadMode(mode string) error {
 			return fmt.Errorf("fill the queue of spaces: %w", err)
 		}
 	}
-	if t.states, err = mapStates(t.coll.Maps[mapStates]); err != nil {
+	if t.states, err = openStates(t.coll.Maps[mapStates]); err != nil {
 		return err
 	}
 	if t.ring, err = ringbuf.NewReader(t.coll.Maps[mapEvents]); err != nil {

@@ -19,7 +19,7 @@ type states struct {
 	all []bpf.SpaceState
 }
 
-func mapStates(m *ebpf.Map) (*states, error) {
+func openStates(m *ebpf.Map) (*states, error) {
 	size := int(m.ValueSize()) * int(m.MaxEntries())
 	page := unix.Getpagesize()
 	mem, err := unix.Mmap(m.FD(), 0, (size+page-1)/page*page, unix.PROT_READ, unix.MAP_SHARED)
