@@ -1,0 +1,86 @@
+package leak
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// books writes the threads and their accounts.
+func (b *builder) books() {
+	b.e.Threads = make([]Thread, 0, len(b.ids))
+	for i, id := range b.ids {
+		f := b.facts[id]
+		d := Thread{Alive: b.alive(f)}
+		if id.TID != 0 {
+			tid := int(id.TID)
+			d.TID = &tid
+		}
+		if id.Start != 0 {
+			start := id.Start
+			d.StartTicks = &start
+		}
+		if f != nil {
+			d.NSTID, d.StartedAt, d.Comm, d.Pool = positive(f.NSTID), date(f.StartedAt), text(f.Comm), text(f.poolOf())
+			if f.Name != nil {
+				name := clean(*f.Name)
+				d.Name = &name
+			}
+		}
+		if t := b.list[i]; t != nil {
+			d.Outstanding, d.Committed, d.Mappings = t.count.bytes, t.count.committed, t.count.calls
+			d.Acquired, d.Released, d.Freed = t.acquired, t.released, t.freed
+			d.LastAt = b.unix(t.count.last)
+			d.Size = t.mainSize()
+			if !b.h.Brief {
+				b.accounts(i, t)
+			}
+		}
+		b.e.Threads = append(b.e.Threads, d)
+	}
+}
+
+// keys is the keys of t's accounts in order.
+func (t *thread) keys() []sizeKey {
+	return slices.SortedFunc(maps.Keys(t.accounts), func(x, y sizeKey) int {
+		return cmp.Or(cmp.Compare(x.stack, y.stack), cmp.Compare(x.size, y.size))
+	})
+}
+
+// mainSize is the length of call that holds most of what t owns, nil if none does.
+func (t *thread) mainSize() *uint64 {
+	var size, most uint64
+	for k, a := range t.accounts {
+		if n := a.outstanding(); n > most || n == most && n > 0 && k.size > size {
+			size, most = k.size, n
+		}
+	}
+	if size == 0 {
+		return nil
+	}
+	return &size
+}
+
+func (b *builder) accounts(i int, t *thread) {
+	for _, k := range t.keys() {
+		a := t.accounts[k]
+		d := Account{Thread: i, Stack: b.stacks[k.stack], Acquired: a.acquired, AcquiredCount: a.calls,
+			Released: a.released, ReleasedCount: a.calls - min(a.left, a.calls), ReleasedBy: []ReleasedBy{}}
+		if k.size != 0 {
+			d.Size = &k.size
+		}
+		var nobody uint64
+		for _, s := range a.by {
+			if j, ok := b.index[s.t]; ok && s.t != nil {
+				d.ReleasedBy = append(d.ReleasedBy, ReleasedBy{&j, s.bytes})
+			} else {
+				nobody += s.bytes
+			}
+		}
+		slices.SortFunc(d.ReleasedBy, func(x, y ReleasedBy) int { return cmp.Compare(*x.Thread, *y.Thread) })
+		if nobody > 0 {
+			d.ReleasedBy = append(d.ReleasedBy, ReleasedBy{nil, nobody})
+		}
+		b.e.Accounts = append(b.e.Accounts, d)
+	}
+}

@@ -1,0 +1,160 @@
+package leak
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// growth judges threads, pools and the whole, and says what could not have
+// been seen where nothing grows.
+func (b *builder) growth() {
+	s, e := b.s, b.e
+	since, now := s.openedAt.UnixNano(), max(b.at.UnixNano(), s.lastAt)
+	warmup := s.ledger.opt.Warmup
+	grows := false
+	judge := func(samples []sample) (Growth, *Steps) {
+		g, st := growth(samples, since, now, warmup)
+		grows = grows || g.Significant
+		return g, st
+	}
+	e.Growth, e.Steps = judge(sum(&s.all))
+	for i, t := range b.list {
+		if t != nil && t.count.committed > 0 {
+			g, st := judge(sum(&t.track))
+			e.Threads[i].Growth, e.Threads[i].Steps = g.PerHour, st
+		}
+	}
+	b.pools()
+	for i := range e.Pools {
+		e.Pools[i].Growth, e.Pools[i].Steps = judge(b.poolSamples(e.Pools[i].Name))
+	}
+	if !grows {
+		e.Floor = b.floor()
+	}
+}
+
+// poolSamples is what a pool held over time, its folded threads included.
+func (b *builder) poolSamples(name string) []sample {
+	var tracks []*track
+	if past := b.s.poolsGone[name]; past != nil {
+		tracks = append(tracks, past)
+	}
+	for i, t := range b.list {
+		if t != nil && b.group(i) == name {
+			tracks = append(tracks, &t.track)
+		}
+	}
+	return sum(tracks...)
+}
+
+// group is the name of the pool that thread i counts to.
+func (b *builder) group(i int) string {
+	if f := b.facts[b.ids[i]]; f != nil {
+		return clean(f.group())
+	}
+	return ""
+}
+
+// pools sums the threads by pool: those that acquired anything, largest first.
+func (b *builder) pools() {
+	byName := map[string]*Pool{}
+	sizes := map[string]map[uint64]uint64{}
+	for i, t := range b.list {
+		if t == nil || t.acquired == 0 {
+			continue
+		}
+		name := b.group(i)
+		p := byName[name]
+		if p == nil {
+			p = &Pool{Name: name}
+			byName[name], sizes[name] = p, map[uint64]uint64{}
+		}
+		if t.count.bytes > 0 {
+			p.Threads++
+		}
+		p.Outstanding += t.count.bytes
+		p.Committed += t.count.committed
+		p.Mappings += t.count.calls
+		p.Acquired += t.acquired
+		p.Released += t.released
+		p.Freed += t.freed
+		if at := b.e.Threads[i].LastAt; at != nil && (p.LastAt == nil || at.After(*p.LastAt)) {
+			p.LastAt = at
+		}
+		for k, a := range t.accounts {
+			sizes[name][k.size] += a.outstanding()
+		}
+	}
+	for name, p := range byName {
+		var size, most uint64
+		for k, n := range sizes[name] {
+			if n > most || n == most && n > 0 && k > size {
+				size, most = k, n
+			}
+		}
+		if size != 0 {
+			p.Size = &size
+		}
+		b.e.Pools = append(b.e.Pools, *p)
+	}
+	slices.SortFunc(b.e.Pools, func(x, y Pool) int {
+		return cmp.Or(cmp.Compare(y.Committed, x.Committed), cmp.Compare(y.Outstanding, x.Outstanding), cmp.Compare(x.Name, y.Name))
+	})
+	b.before()
+}
+
+// before tells what there was of each pool's kind before the trace: committed
+// rows whose length is a multiple of the pool's size, as the kernel merges
+// neighbours. It cannot be told for small sizes, nor where two pools share one.
+func (b *builder) before() {
+	const least = 1 << 20
+	owner := map[uint64]*Pool{}
+	for i := range b.e.Pools {
+		p := &b.e.Pools[i]
+		if p.Size == nil || *p.Size < least || p.Committed == 0 {
+			continue
+		}
+		if other, taken := owner[*p.Size]; taken {
+			if other != nil {
+				other.PreExisting = nil
+			}
+			owner[*p.Size] = nil
+			continue
+		}
+		owner[*p.Size] = p
+		p.PreExisting = new(uint64)
+	}
+	sizes := slices.Sorted(maps.Keys(owner))
+	if len(sizes) == 0 {
+		return
+	}
+	b.preExisting(func(length uint64) {
+		for i := len(sizes) - 1; i >= 0; i-- {
+			if p := owner[sizes[i]]; p != nil && length%sizes[i] == 0 {
+				*p.PreExisting += length
+				return
+			}
+		}
+	})
+}
+
+// floor is the growth that could hide in the time watched: one mapping of the
+// size that is usual here, 16 MiB at least, just before or after.
+func (b *builder) floor() *Floor {
+	size := uint64(16 << 20)
+	for _, p := range b.e.Pools {
+		if p.Size != nil && p.Committed > 0 {
+			size = max(size, *p.Size)
+			break
+		}
+	}
+	watched := max(b.e.WatchedNS, 1)
+	f := &Floor{GrowthPerHour: round(perHour(size, watched)), WatchedNS: b.e.WatchedNS}
+	f.Why = fmt.Sprintf("one mapping of %d bytes may come less often than it was watched", size)
+	if watched < int64(b.s.ledger.opt.Warmup) {
+		f.Why = fmt.Sprintf("watched for less than %v", b.s.ledger.opt.Warmup)
+	}
+	return f
+}
