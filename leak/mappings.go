@@ -110,11 +110,10 @@ func (b *builder) owner(m *Mapping, a *vma.Area, slab *nullables) {
 		m.TID = slab.int(int(a.Thread.TID))
 	}
 	if a.Op == vma.OpMmap {
-		flags := a.Flags
-		m.Flags = &flags
+		m.Flags = put(&slab.flags, a.Flags)
 	}
-	if t := b.unix(a.At); t != nil {
-		m.MappedAt = slab.time(*t)
+	if a.At != 0 && !b.h.Undated {
+		m.MappedAt = slab.time(time.Unix(0, a.At).In(b.at.Location()))
 	}
 }
 
@@ -123,6 +122,7 @@ type nullables struct {
 	ints  []int
 	uints []uint64
 	times []time.Time
+	flags []uint32
 }
 
 const slabSize = 512

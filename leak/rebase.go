@@ -63,16 +63,18 @@ func (s *Space) rebaseAccounts() {
 	}
 }
 
-// rows yields every exported area of the space, then the floating ones.
+// rows yields every exported area of the space, then the floating ones. The
+// area holds until yield returns.
 func (s *Space) rows(yield func(a *vma.Area, floating bool) bool) {
-	for a := range s.vm.Exported() {
-		if !yield(&a, false) {
+	a := new(vma.Area) // one for all: it escapes
+	for *a = range s.vm.Exported() {
+		if !yield(a, false) {
 			return
 		}
 	}
 	for i := range s.floats {
-		a := s.floats[i].area()
-		if !yield(&a, true) {
+		*a = s.floats[i].area()
+		if !yield(a, true) {
 			return
 		}
 	}

@@ -104,7 +104,11 @@ func (t *track) merge(o *track) {
 // sum is the samples of all tracks together, in order of time.
 func sum(tracks ...*track) []sample {
 	type change struct{ at, v, out int64 }
-	var changes []change
+	n := 0
+	for _, t := range tracks {
+		n += 2 * len(t.cells)
+	}
+	changes := make([]change, 0, n)
 	for _, t := range tracks {
 		var v, out int64
 		for _, c := range t.cells {
@@ -118,7 +122,7 @@ func sum(tracks ...*track) []sample {
 		}
 	}
 	slices.SortStableFunc(changes, func(a, b change) int { return cmp.Compare(a.at, b.at) })
-	var samples []sample
+	samples := make([]sample, 0, len(changes))
 	var v, out int64
 	for i, c := range changes {
 		v, out = v+c.v, out+c.out
