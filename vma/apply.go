@@ -7,7 +7,7 @@ import "golang.org/x/sys/unix"
 // kernel made the changes. Fork, exec and exit events change no area: their
 // meaning is the caller's (Fork, or a new Space).
 func (s *Space) Apply(ev *Event) *Delta {
-	s.delta.reset()
+	s.begin(ev)
 	if ev.Failed() {
 		s.failed(ev)
 		return &s.delta
@@ -16,13 +16,13 @@ func (s *Space) Apply(ev *Event) *Delta {
 	case OpMmap:
 		s.mmap(ev)
 	case OpMunmap:
-		s.release(Range{ev.Addr, ev.Addr + s.pages(ev.Len)})
+		s.release(s.span(ev.Addr, ev.Len))
 	case OpMremap:
 		s.mremap(ev)
 	case OpBrk:
 		s.brk(ev)
 	case OpMprotect, OpPkeyMprotect:
-		s.mprotect(ev, Range{ev.Addr, ev.Addr + s.pages(ev.Len)})
+		s.mprotect(ev, s.span(ev.Addr, ev.Len))
 	case OpShmat:
 		s.shmat(ev)
 	case OpShmdt:
@@ -31,9 +31,18 @@ func (s *Space) Apply(ev *Event) *Delta {
 	return &s.delta
 }
 
+// begin empties the delta and finds the number of ev's call.
+func (s *Space) begin(ev *Event) {
+	s.delta.reset()
+	if s.call = ev.Seq; s.call == 0 {
+		s.calls++
+		s.call = s.calls
+	}
+}
+
 // owner is the Owner of what ev acquires.
-func (ev *Event) owner(bytes uint64) Owner {
-	o := Owner{Call: ev.Seq, At: ev.Time, Acquired: bytes, Thread: ev.Thread, Stack: ev.Stack,
+func (s *Space) owner(ev *Event, bytes uint64) Owner {
+	o := Owner{Call: s.call, At: ev.Time, Acquired: bytes, Thread: ev.Thread, Stack: ev.Stack,
 		Calls: 1, Op: ev.Op, Origin: Traced}
 	if ev.Op == OpMmap {
 		o.Flags = ev.Flags
@@ -76,20 +85,32 @@ func IsAnon(flags uint32) bool {
 }
 
 func (s *Space) mmap(ev *Event) {
-	n := s.pages(ev.Len)
-	a := Area{Range: Range{uint64(ev.Ret), uint64(ev.Ret) + n}, Prot: Prot(ev.Prot) & protMask, Kind: Opaque}
+	a := Area{Range: s.mmapRange(ev, uint64(ev.Ret)), Prot: Prot(ev.Prot) & protMask, Kind: Opaque}
 	switch {
 	case IsAnon(ev.Flags):
-		a.Kind, a.Owner = Anon, ev.owner(n)
-	case ev.Flags&unix.MAP_HUGETLB != 0 && ev.Flags&unix.MAP_ANONYMOUS != 0:
-		huge := s.HugePage
-		if shift := ev.Flags >> unix.MAP_HUGE_SHIFT & 0x3f; shift != 0 {
-			huge = 1 << shift
-		}
-		a.End = a.Start + (ev.Len+huge-1)&^(huge-1)
+		a.Kind, a.Owner = Anon, s.owner(ev, a.Len())
+	case ev.Flags&unix.MAP_HUGETLB != 0:
+		a.Owner = Owner{Op: OpMmap, Flags: ev.Flags} // mremap must know
 	}
 	s.release(a.Range)
 	s.acquire(a)
+}
+
+// mmapRange is what an mmap covers at addr.
+func (s *Space) mmapRange(ev *Event, addr uint64) Range {
+	n := ev.Len
+	if ev.Flags&unix.MAP_HUGETLB != 0 && ev.Flags&unix.MAP_ANONYMOUS != 0 {
+		huge := s.hugePage(ev.Flags)
+		n = (n + huge - 1) &^ (huge - 1)
+	}
+	return s.span(addr, n)
+}
+
+func (s *Space) hugePage(flags uint32) uint64 {
+	if shift := flags >> unix.MAP_HUGE_SHIFT & 0x3f; shift != 0 {
+		return 1 << shift
+	}
+	return s.HugePage
 }
 
 func (s *Space) brk(ev *Event) {
@@ -100,152 +121,45 @@ func (s *Space) brk(ev *Event) {
 	case after > before:
 		r := Range{before, after}
 		s.release(r)
-		s.acquire(Area{r, ev.owner(r.Len()), ProtRead | ProtWrite, Heap})
+		s.acquire(Area{r, s.owner(ev, r.Len()), ProtRead | ProtWrite, Heap})
 	}
 }
+
+const protGrows = unix.PROT_GROWSDOWN | unix.PROT_GROWSUP
 
 // mprotect changes the protection of the areas in r. Memory that was PROT_NONE
 // and is not any more has a new owner: the caller committed it.
 func (s *Space) mprotect(ev *Event, r Range) {
 	prot := Prot(ev.Prot) & protMask
-	if ev.Prot&(unix.PROT_GROWSDOWN|unix.PROT_GROWSUP) != 0 {
+	if ev.Prot&protGrows != 0 {
 		s.delta.Dirty = append(s.delta.Dirty, whole) // the kernel extended the range to the area's edge
 	}
+	pieces := s.remove(r)
 	var committed uint64
-	for a := range s.Over(r) {
-		if a.Kind.Exported() && a.Prot == 0 {
-			committed += a.Intersect(r).Len()
+	for i := range pieces {
+		if a := &pieces[i]; a.Kind.Exported() && a.Prot == 0 && prot != 0 {
+			committed += a.Len()
 		}
 	}
-	if prot == 0 {
-		committed = 0
+	for _, a := range pieces { // insert leaves the scratch alone
+		s.protect(ev, a, prot, committed)
 	}
-	for _, a := range append([]Area(nil), s.remove(r)...) {
-		was := a
+}
+
+// protect inserts a, a piece of a row cut out, with another protection.
+func (s *Space) protect(ev *Event, a Area, prot Prot, committed uint64) {
+	switch {
+	case !a.Kind.Exported() || a.Prot == prot:
 		a.Prot = prot
-		switch {
-		case !a.Kind.Exported() || was.Prot == prot:
-		case was.Prot == 0:
-			s.delta.Released = append(s.delta.Released, was)
-			a.Owner = ev.owner(committed)
-			s.delta.Acquired = append(s.delta.Acquired, a)
-		case prot == 0:
-			s.delta.Decommitted = append(s.delta.Decommitted, was)
-		}
-		s.insert(a)
+	case a.Prot == 0:
+		s.delta.Released = append(s.delta.Released, a)
+		a.Prot, a.Owner = prot, s.owner(ev, committed)
+		s.delta.Acquired = append(s.delta.Acquired, a)
+	case prot == 0:
+		s.delta.Decommitted = append(s.delta.Decommitted, a)
+		a.Prot = 0
+	default:
+		a.Prot = prot
 	}
-}
-
-func (s *Space) shmat(ev *Event) {
-	n := s.pages(ev.Len)
-	remap := ev.Flags&0x4000 != 0 // SHM_REMAP
-	if n == 0 {
-		// The segment's length is unknown: without SHM_REMAP it lies in a
-		// hole, and one page tells a later call that it is not one.
-		n = s.PageSize
-		if remap {
-			s.delta.Dirty = append(s.delta.Dirty, whole)
-		}
-	}
-	r := Range{uint64(ev.Ret), uint64(ev.Ret) + n}
-	s.release(r)
-	s.insert(Area{r, ev.owner(n), ProtRead, Opaque})
-}
-
-// shmdt removes what is left of the segment that was attached at ev.Addr. A
-// segment attached before the trace is not known: its row is, until cut.
-func (s *Space) shmdt(ev *Event) {
-	var seg Area
-	for a := range s.Over(Range{ev.Addr, ev.Addr + 1}) {
-		seg = a
-	}
-	if seg.Kind != Opaque {
-		return
-	}
-	r := seg.Range
-	if seg.Op == OpShmat {
-		r = Range{ev.Addr, ev.Addr + max(seg.Acquired, s.PageSize)}
-	}
-	for _, a := range append([]Area(nil), s.remove(r)...) {
-		if a.Owner != seg.Owner || a.Kind != Opaque {
-			s.insert(a)
-		}
-	}
-}
-
-// failed handles the calls that change something although they fail.
-func (s *Space) failed(ev *Event) {
-	dirty := func(r Range) {
-		for a := range s.Over(r) {
-			if a.Kind.Exported() {
-				s.delta.Dirty = append(s.delta.Dirty, r)
-				return
-			}
-		}
-	}
-	switch ev.Op {
-	case OpMprotect, OpPkeyMprotect:
-		if ev.Addr%s.PageSize != 0 || ev.Len == 0 {
-			return
-		}
-		r := Range{ev.Addr, ev.Addr + s.pages(ev.Len)}
-		switch hole, found := s.firstHole(r); {
-		case ev.Errno() == int64(unix.EINVAL):
-		case ev.Errno() == int64(unix.ENOMEM) && found:
-			s.mprotect(ev, Range{r.Start, hole}) // applied up to the first hole
-		default:
-			dirty(r)
-		}
-	case OpMmap:
-		if ev.Flags&unix.MAP_FIXED == 0 || ev.Addr%s.PageSize != 0 {
-			return
-		}
-		r := Range{ev.Addr, ev.Addr + s.pages(ev.Len)}
-		anon := ev.Flags&unix.MAP_ANONYMOUS != 0
-		switch ev.Errno() {
-		case int64(unix.EBADF), int64(unix.EEXIST), int64(unix.ENODEV):
-		case int64(unix.ENOMEM):
-			if !anon || s.FixedBreaks {
-				dirty(r)
-			}
-		default: // a driver's own error comes after the old mapping may have gone
-			if !anon && r.Len() != 0 && r.Start < r.End && ev.Errno() != int64(unix.EACCES) {
-				dirty(r)
-			}
-		}
-	case OpMremap:
-		if ev.Flags&unix.MREMAP_FIXED == 0 {
-			return
-		}
-		src := Range{ev.Addr, ev.Addr + s.pages(ev.Len)}
-		if s.FixedBreaks || s.several(src) {
-			dirty(src)
-			if ev.Target != 0 {
-				dirty(Range{ev.Target, ev.Target + s.pages(ev.NewLen)})
-			}
-		}
-	}
-}
-
-// firstHole is the lowest address in r that no area covers.
-func (s *Space) firstHole(r Range) (addr uint64, found bool) {
-	addr = r.Start
-	for a := range s.Over(r) {
-		if a.Start > addr {
-			return addr, true
-		}
-		addr = a.End
-	}
-	return addr, addr < r.End
-}
-
-// several reports whether r holds more than one kind of area: since 6.17 one
-// mremap moves several, and may stop half-way at one that cannot be moved.
-func (s *Space) several(r Range) bool {
-	n, opaque := 0, false
-	for a := range s.Over(r) {
-		n++
-		opaque = opaque || a.Kind == Opaque
-	}
-	return n > 1 && opaque
+	s.insert(a)
 }

@@ -57,7 +57,8 @@ func (o Origin) String() string {
 }
 
 // Owner is the call that acquired an area. Origin says how much of it is known:
-// pre-existing and healed areas have an Origin only.
+// pre-existing and healed areas have an Origin only. Opaque areas have none,
+// but those of shmat and huge pages, whose fields only the model reads.
 type Owner struct {
 	Call     uint64 // number of the call in its space: Event.Seq, or the count of events for a source without numbers
 	At       int64  // when, nanoseconds since the Unix epoch; 0 unknown
@@ -85,14 +86,3 @@ func (a *Area) Committed() uint64 {
 	}
 	return a.Len()
 }
-
-// row is an Area without its start, which is the key in the tree.
-type row struct {
-	Owner
-	end  uint64
-	prot Prot
-	kind Kind
-}
-
-func (a *Area) row() row                  { return row{a.Owner, a.End, a.Prot, a.Kind} }
-func (r *row) area(start uint64) Area     { return Area{Range{start, r.end}, r.Owner, r.prot, r.kind} }

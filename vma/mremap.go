@@ -14,66 +14,113 @@ import "golang.org/x/sys/unix"
 //	DONTUNMAP        the areas move, and an empty mapping of the same kind
 //	                 stays behind, which the caller acquired
 func (s *Space) mremap(ev *Event) {
-	oldLen, newLen := s.pages(ev.Len), s.pages(ev.NewLen)
-	src, dst := ev.Addr, uint64(ev.Ret)
-	if oldLen == 0 {
-		s.release(Range{dst, dst + newLen})
-		s.acquire(Area{Range: Range{dst, dst + newLen}, Prot: ProtRead, Kind: Opaque})
-		return
+	src, dst := s.span(ev.Addr, ev.Len), s.span(uint64(ev.Ret), ev.NewLen)
+	if dst.Empty() || src.Empty() && ev.Len != 0 {
+		return // no kernel does this
 	}
-	if newLen < oldLen {
-		s.release(Range{src + newLen, src + oldLen})
-	}
-	kept := Range{src, src + min(oldLen, newLen)}
-	last := Area{Range: kept, Kind: Opaque, Prot: ProtRead} // what a source that the model lacks must have been
-	for a := range s.Over(kept) {
-		last = a
+	first := s.mapped(src)
+	if huge := s.hugePage(first.Flags); first.Kind == Opaque && first.Flags&unix.MAP_HUGETLB != 0 {
+		src.End = src.Start + (src.Len()+huge-1)&^(huge-1)
+		dst.End = dst.Start + (dst.Len()+huge-1)&^(huge-1)
 	}
 	keep := ev.Flags&unix.MREMAP_DONTUNMAP != 0
-	if dst != src || keep {
-		s.move(ev, kept, dst, newLen, keep)
-	}
-	if newLen > oldLen {
-		grown := Area{Range: Range{dst + oldLen, dst + newLen}, Prot: last.Prot, Kind: last.Kind}
-		s.release(grown.Range)
-		if grown.Kind != Opaque {
-			grown.Kind, grown.Owner = Anon, ev.owner(grown.Len())
+	moves := dst.Start != src.Start || keep
+	resized := dst.Len() != src.Len()
+	switch {
+	case moves && src.Overlaps(dst) || dst.Empty():
+		return
+	case src.Empty():
+		s.release(dst)
+		if first.Kind != Opaque {
+			first = Area{Kind: Opaque, Prot: first.Prot}
 		}
-		s.acquire(grown)
+		first.shift(dst.Start - src.Start)
+		first.Range = dst
+		s.acquire(first)
+		return
+	case dst.Len() < src.Len():
+		s.release(Range{src.Start + dst.Len(), src.End})
+		src.End = src.Start + dst.Len()
+	}
+	last := first
+	if p := s.rows.seek(src.End - 1); !s.rows.end(p) && s.rows.start(p) < src.End {
+		last = s.rows.at(p)
+	}
+	if moves {
+		s.move(ev, src, dst, resized, keep)
+	}
+	if grown := (Range{dst.Start + src.Len(), dst.End}); !grown.Empty() {
+		last.Range = grown
+		s.release(grown)
+		switch {
+		case last.Kind == Opaque:
+			last.shift(dst.Start - src.Start)
+		case last.Kind != Stack || moves:
+			last.Kind, last.Owner = Anon, s.owner(ev, grown.Len())
+		}
+		s.acquire(last)
 	}
 }
 
-// move carries the areas of from to dst, where newLen bytes are the target.
-func (s *Space) move(ev *Event, from Range, dst, newLen uint64, keep bool) {
-	pieces := append([]Area(nil), s.remove(from)...)
-	var covered uint64
-	for _, a := range pieces {
+// mapped is the area at the start of src. The kernel says that there is one: if
+// the model has none, it is opaque and begins there.
+func (s *Space) mapped(src Range) Area {
+	p := s.rows.seek(src.Start)
+	switch {
+	case s.rows.end(p):
+	case s.rows.start(p) <= src.Start:
+		return s.rows.at(p)
+	default:
+		src.End = min(src.End, s.rows.start(p))
+	}
+	a := Area{Range: src, Kind: Opaque, Prot: ProtRead}
+	s.insert(a)
+	return a
+}
+
+// move carries the areas of src to dst, whose bytes beyond src's length stay a
+// hole. Only one area can be resized: dst is then unmapped whatever the model lacks of src.
+func (s *Space) move(ev *Event, src, dst Range, resized, keep bool) {
+	s.moved = append(s.moved[:0], s.remove(src)...)
+	var covered, anon uint64
+	for i := range s.moved {
+		a := &s.moved[i]
 		covered += a.Len()
-	}
-	if covered == from.Len() {
-		s.release(Range{dst, dst + newLen})
-	}
-	var anon uint64
-	for _, a := range pieces {
-		to := a
-		to.Start, to.End = dst+(a.Start-from.Start), dst+(a.End-from.Start)
-		if to.Kind == Stack || to.Kind == Heap {
-			to.Kind = Anon
-			to.Origin = max(to.Origin, PreExisting)
-		}
-		s.release(to.Range)
-		s.insert(to)
-		if a.Kind != Opaque {
+		if a.Kind.Exported() {
 			anon += a.Len()
 		}
+	}
+	if covered == src.Len() || resized {
+		s.release(dst)
+	}
+	for _, a := range s.moved {
+		a.Start, a.End = a.Start+dst.Start-src.Start, a.End+dst.Start-src.Start
+		a.shift(dst.Start - src.Start)
+		s.release(a.Range)
+		switch a.Kind {
+		case Stack: // it has lost its name: pre-existing memory comes to light
+			a.Kind = Anon
+			s.acquire(a)
+			continue
+		case Heap:
+			a.Kind = Anon
+		}
+		s.insert(a)
 	}
 	if !keep {
 		return
 	}
-	for _, a := range pieces {
-		if a.Kind != Opaque {
-			a.Owner, a.Kind = ev.owner(anon), Anon
+	for _, a := range s.moved {
+		if a.Kind.Exported() {
+			a.Owner = s.owner(ev, anon)
 		}
 		s.acquire(a)
+	}
+}
+
+// shift is what a move by distance does to an owner: the place of a shared memory segment goes along.
+func (a *Area) shift(distance uint64) {
+	if a.Kind == Opaque && a.Op == OpShmat {
+		a.At += int64(distance)
 	}
 }

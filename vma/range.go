@@ -1,6 +1,10 @@
 package vma
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
 
 // Range is the addresses [Start, End) in bytes. The zero Range is empty.
 type Range struct{ Start, End uint64 }
@@ -31,3 +35,20 @@ func (r Range) Intersect(o Range) Range {
 
 // String is r as /proc/PID/maps writes it.
 func (r Range) String() string { return fmt.Sprintf("%x-%x", r.Start, r.End) }
+
+// union is ranges in order, those that overlap or adjoin joined, the empty left out.
+func union(ranges []Range) []Range {
+	sorted := slices.Clone(ranges)
+	slices.SortFunc(sorted, func(a, b Range) int { return cmp.Compare(a.Start, b.Start) })
+	out := sorted[:0]
+	for _, r := range sorted {
+		switch n := len(out) - 1; {
+		case r.Empty():
+		case n >= 0 && r.Start <= out[n].End:
+			out[n].End = max(out[n].End, r.End)
+		default:
+			out = append(out, r)
+		}
+	}
+	return out
+}

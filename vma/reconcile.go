@@ -1,108 +1,49 @@
 package vma
 
-import "slices"
-
-// Difference is a range where two spaces disagree about anonymous memory.
-type Difference struct {
-	Range
-	Have, Want View
-}
-
-// View is what can be compared with the kernel: coverage and protection, not owners.
-type View struct {
-	Anon bool
-	Prot Prot
-}
-
-type piece struct {
-	Range
-	View
-}
-
-// views is the anonymous memory of s as maximal ranges of one protection.
-func (s *Space) views() []piece {
-	var out []piece
-	for a := range s.Exported() {
-		v := View{true, a.Prot}
-		if n := len(out) - 1; n >= 0 && out[n].End == a.Start && out[n].View == v {
-			out[n].End = a.End
-			continue
-		}
-		out = append(out, piece{a.Range, v})
-	}
-	return out
-}
-
-// Diff lists where the anonymous memory of s differs from that of want, in order of address.
-func (s *Space) Diff(want *Space) []Difference {
-	var out []Difference
-	have, need := s.views(), want.views()
-	at := func(list []piece, pos uint64) (View, uint64) { // the view at pos and where it ends
-		if len(list) == 0 {
-			return View{}, ^uint64(0)
-		}
-		if pos < list[0].Start {
-			return View{}, list[0].Start
-		}
-		return list[0].View, list[0].End
-	}
-	for pos := uint64(0); len(have) > 0 || len(need) > 0; {
-		h, hEnd := at(have, pos)
-		w, wEnd := at(need, pos)
-		end := min(hEnd, wEnd)
-		if h != w {
-			if n := len(out) - 1; n >= 0 && out[n].End == pos && out[n].Have == h && out[n].Want == w {
-				out[n].End = end
-			} else {
-				out = append(out, Difference{Range{pos, end}, h, w})
-			}
-		}
-		pos = end
-		if len(have) > 0 && have[0].End <= pos {
-			have = have[1:]
-		}
-		if len(need) > 0 && need[0].End <= pos {
-			need = need[1:]
-		}
-	}
-	return out
-}
-
 // Reconcile makes the anonymous memory of s equal to truth's inside the ranges
 // of only (nil: everywhere), and returns the differences it removed and what
-// that did. Bytes that agree keep their owners; the others come with the given
-// origin (PreExisting when seeding, Healed after a loss). Opaque areas are
+// that did. The ranges may overlap. Owners follow what the least change would
+// have done:
+//
+//	have   want            rows
+//	none   anon            new rows of the given origin: PreExisting when seeding, Healed after a loss
+//	anon   none            released
+//	NONE   other prot      new rows of the given origin: somebody committed them
+//	prot   other prot      the owner stays
+//
+// Bytes that agree keep their owners. Opaque areas and the main stack are
 // always taken over from truth: they own nothing.
 func (s *Space) Reconcile(truth *Space, only []Range, origin Origin) ([]Difference, *Delta) {
 	s.delta.reset()
-	if truth.StackStart != 0 {
+	if truth.StackStart != 0 && !truth.namedStack().Contains(s.StackStart) {
 		s.StackStart = truth.StackStart
 	}
-	all := s.Diff(truth)
-	diffs := all
+	diffs := s.Diff(truth)
 	if only != nil {
-		diffs = nil
-		for _, d := range all {
-			for _, r := range only {
-				if in := d.Intersect(r); !in.Empty() {
-					diffs = append(diffs, Difference{in, d.Have, d.Want})
-				}
-			}
-		}
-		slices.SortFunc(diffs, func(a, b Difference) int {
-			if a.Start < b.Start {
-				return -1
-			}
-			return 1
-		})
+		diffs = within(diffs, only)
 	}
 	for _, d := range diffs {
+		if d.Have.Anon && d.Want.Anon && d.Have.Prot != 0 {
+			for _, a := range s.remove(d.Range) {
+				if d.Want.Prot == 0 && a.Kind.Exported() {
+					s.delta.Decommitted = append(s.delta.Decommitted, a)
+				}
+				a.Prot = d.Want.Prot
+				s.insert(a)
+			}
+			continue
+		}
 		s.release(d.Range)
+		if !d.Want.Anon {
+			continue
+		}
 		for a := range truth.Over(d.Range) {
 			a.Range = a.Intersect(d.Range)
+			a.Owner = Owner{Origin: origin}
 			if a.Kind.Exported() {
-				a.Owner = Owner{Origin: origin}
 				s.acquire(a)
+			} else {
+				s.insert(a) // a nameless part of the main stack
 			}
 		}
 	}
@@ -112,63 +53,84 @@ func (s *Space) Reconcile(truth *Space, only []Range, origin Origin) ([]Differen
 
 // takeOpaque replaces every area of s that is not anonymous by truth's, where s has room.
 func (s *Space) takeOpaque(truth *Space) {
-	var old []Area
+	var stack, old []Area
 	for a := range s.All() {
-		if !a.Kind.Exported() {
+		switch a.Kind {
+		case Stack:
+			stack = append(stack, a)
+		case Opaque:
 			old = append(old, a)
 		}
 	}
 	for _, a := range old {
-		s.rows.Delete(a.Start)
+		s.remove(a.Range)
+	}
+	for _, a := range stack {
+		s.remove(a.Range)
+		for b := range truth.Over(a.Range) {
+			if b.Kind.Exported() { // no longer named: memory like any other
+				b.Range, b.Owner, b.Kind = b.Intersect(a.Range), Owner{Origin: a.Origin}, Anon
+				s.insert(b)
+			}
+		}
 	}
 	for a := range truth.All() {
-		if a.Kind.Exported() {
-			continue
+		if !a.Kind.Exported() {
+			s.fill(a)
 		}
-		for _, o := range old { // a shared memory segment keeps what shmdt must know
-			if o.Op == OpShmat && o.Covers(a.Range) || a.Covers(o.Range) && o.Op == OpShmat {
-				a.Owner = o.Owner
-			}
+	}
+}
+
+// fill inserts the parts of a for which there is room.
+func (s *Space) fill(a Area) {
+	for end := a.End; a.Start < end; {
+		next := end
+		a.End = end
+		if p := s.rows.seek(a.Start); !s.rows.end(p) && s.rows.start(p) < end {
+			row := s.rows.at(p)
+			a.End, next = max(a.Start, row.Start), row.End
 		}
-		for free := a; !free.Empty(); {
-			part := free
-			next := free.End
-			for b := range s.Over(free.Range) {
-				part.End, next = max(free.Start, b.Start), b.End
-				break
-			}
-			s.insert(part)
-			free.Start = max(next, part.End)
-		}
+		s.insert(a)
+		a.Start = next
 	}
 }
 
 // Claim gives ev's thread the healed bytes that a call which came too late to
 // be applied had acquired, and returns what that did.
 func (s *Space) Claim(ev *Event) *Delta {
-	s.delta.reset()
-	r := Range{uint64(ev.Ret), uint64(ev.Ret) + s.pages(ev.Len)}
+	s.begin(ev)
+	var r Range
 	switch {
-	case ev.Failed() || ev.Op == OpMmap && !IsAnon(ev.Flags):
-		return &s.delta
-	case ev.Op == OpMmap:
+	case ev.Failed():
+	case ev.Op == OpMmap && IsAnon(ev.Flags):
+		r = s.span(uint64(ev.Ret), ev.Len)
+	case ev.Op == OpMremap: // what it moved was another's
+		r = s.span(uint64(ev.Ret), ev.NewLen)
+		r.Start += min(r.Len(), s.pages(ev.Len))
 	case ev.Op == OpBrk:
 		r = Range{s.pages(ev.Addr), s.pages(uint64(ev.Ret))}
-	case ev.Op == OpMprotect && ev.Prot != 0:
-		r = Range{ev.Addr, ev.Addr + s.pages(ev.Len)}
-	default:
-		return &s.delta
+	case (ev.Op == OpMprotect || ev.Op == OpPkeyMprotect) && Prot(ev.Prot)&protMask != 0:
+		r = s.span(ev.Addr, ev.Len)
 	}
-	if r.Empty() {
-		return &s.delta
+	pieces := s.remove(r)
+	var bytes uint64
+	for i := range pieces {
+		if a := &pieces[i]; a.claimable() {
+			bytes += a.Len()
+		}
 	}
-	for _, a := range append([]Area(nil), s.remove(r)...) {
-		if a.Origin == Healed && a.Kind.Exported() {
+	if ev.Op == OpMmap {
+		bytes = r.Len()
+	}
+	for _, a := range pieces {
+		if a.claimable() {
 			s.delta.Released = append(s.delta.Released, a)
-			a.Owner = ev.owner(r.Len())
+			a.Owner = s.owner(ev, bytes)
 			s.delta.Acquired = append(s.delta.Acquired, a)
 		}
 		s.insert(a)
 	}
 	return &s.delta
 }
+
+func (a *Area) claimable() bool { return a.Origin == Healed && a.Kind.Exported() }

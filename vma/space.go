@@ -3,8 +3,6 @@ package vma
 import (
 	"fmt"
 	"iter"
-
-	"github.com/tidwall/btree"
 )
 
 // Options is what a space must know of its kernel. The zero value is x86-64 Linux 6.17 or later.
@@ -21,9 +19,12 @@ type Space struct {
 	Options
 	StackStart uint64 // mm->start_stack: tells which part of the main stack is named [stack]
 
-	rows  btree.Map[uint64, row]
+	rows  rows
+	calls uint64 // events without a number that were applied: their calls' numbers
+	call  uint64 // number of the event being applied
 	delta Delta
-	cut   []Area // scratch
+	cut   []Area // scratch of remove
+	moved []Area // scratch of move
 }
 
 // Delta is what one event did to anonymous memory. Its slices belong to the
@@ -57,43 +58,22 @@ func New(o Options) *Space {
 }
 
 // Len is the number of rows.
-func (s *Space) Len() int { return s.rows.Len() }
+func (s *Space) Len() int { return s.rows.n }
 
-// All yields every area in order of address, opaque ones too.
+// All yields every area in order of address, opaque ones too. The space must
+// not change meanwhile.
 func (s *Space) All() iter.Seq[Area] { return s.Over(whole) }
 
-// Over yields the areas that share an address with r, whole, in order of address.
+// Over yields the areas that share an address with r, whole, in order of
+// address. The space must not change meanwhile.
 func (s *Space) Over(r Range) iter.Seq[Area] {
 	return func(yield func(Area) bool) {
-		it := s.rows.Iter()
-		if !s.seek(&it, r.Start) {
-			return
-		}
-		for ok := true; ok && it.Key() < r.End; ok = it.Next() {
-			v := it.Value()
-			if !yield(v.area(it.Key())) {
+		for p := s.rows.seek(r.Start); !s.rows.end(p) && s.rows.start(p) < r.End; p = s.rows.next(p) {
+			if !yield(s.rows.at(p)) {
 				return
 			}
 		}
 	}
-}
-
-// seek puts it on the first row that ends above addr.
-func (s *Space) seek(it *btree.MapIter[uint64, row], addr uint64) bool {
-	if it.Seek(addr) {
-		if it.Key() == addr || !it.Prev() {
-			return true
-		}
-		if v := it.Value(); v.end > addr {
-			return true
-		}
-		return it.Next()
-	}
-	if !it.Last() {
-		return false
-	}
-	v := it.Value()
-	return v.end > addr
 }
 
 // Exported yields the areas that an export lists: private anonymous memory,
@@ -115,42 +95,50 @@ func (s *Space) Exported() iter.Seq[Area] {
 // namedStack is the part of the main stack around StackStart with one
 // protection: mprotect of another part splits the kernel's row, and only the
 // row that holds StackStart keeps the name.
-func (s *Space) namedStack() (named Range) {
-	var prot Prot
-	for a := range s.All() {
-		if a.Kind != Stack {
-			continue
-		}
-		if named.End == a.Start && prot == a.Prot && !named.Empty() {
-			named.End = a.End
-		} else if !named.Contains(s.StackStart) {
-			named, prot = a.Range, a.Prot
-		}
-	}
-	if !named.Contains(s.StackStart) && s.StackStart != 0 {
+func (s *Space) namedStack() Range {
+	p := s.rows.seek(s.StackStart)
+	if s.rows.end(p) {
 		return Range{}
 	}
-	return named
+	named := s.rows.at(p)
+	if named.Kind != Stack || !named.Contains(s.StackStart) {
+		return Range{}
+	}
+	for q, ok := s.rows.prev(p); ok; q, ok = s.rows.prev(q) {
+		a := s.rows.at(q)
+		if a.Kind != Stack || a.Prot != named.Prot || a.End != named.Start {
+			break
+		}
+		named.Start = a.Start
+	}
+	for q := s.rows.next(p); !s.rows.end(q); q = s.rows.next(q) {
+		a := s.rows.at(q)
+		if a.Kind != Stack || a.Prot != named.Prot || a.Start != named.End {
+			break
+		}
+		named.End = a.End
+	}
+	return named.Range
 }
 
-// Fork is the child's space: a copy whose anonymous rows keep their owners' threads and stacks, as inherited.
+// Fork is the child's space: a copy whose rows keep their owners' threads and
+// stacks, as inherited.
 func (s *Space) Fork() *Space {
 	c := New(s.Options)
-	c.StackStart = s.StackStart
+	c.StackStart, c.calls = s.StackStart, s.calls
 	for a := range s.All() {
-		if a.Kind != Opaque && a.Origin != PreExisting {
-			a.Origin = Inherited
-		} else if a.Kind.Exported() {
+		if a.Kind != Opaque {
 			a.Origin = Inherited
 		}
-		c.rows.Load(a.Start, a.row())
+		c.rows.insert(c.rows.last(), &a)
 	}
 	return c
 }
 
-// Clone is a copy of s that shares nothing with it.
+// Clone is a copy of s that shares nothing with it that either changes: the
+// two may live in different goroutines.
 func (s *Space) Clone() *Space {
-	return &Space{Options: s.Options, StackStart: s.StackStart, rows: *s.rows.Copy()}
+	return &Space{Options: s.Options, StackStart: s.StackStart, rows: s.rows.copy(), calls: s.calls}
 }
 
 // remove takes [r.Start, r.End) out and returns the pieces, valid until the next remove.
@@ -159,24 +147,34 @@ func (s *Space) remove(r Range) []Area {
 	if r.Empty() {
 		return s.cut
 	}
-	for a := range s.Over(r) {
-		s.cut = append(s.cut, a)
-	}
-	for i, a := range s.cut {
-		in := a.Intersect(r)
-		if a.Start < in.Start { // the head keeps its key
-			head := a
-			head.End = in.Start
-			s.rows.Set(head.Start, head.row())
-		} else {
-			s.rows.Delete(a.Start)
+	for p := s.rows.seek(r.Start); !s.rows.end(p); {
+		a := s.rows.at(p)
+		if a.Start >= r.End {
+			break
 		}
-		if in.End < a.End {
-			tail := a
-			tail.Start = in.End
-			s.rows.Set(tail.Start, tail.row())
+		in := a
+		in.Range = a.Intersect(r)
+		s.cut = append(s.cut, in)
+		switch {
+		case a.Start < r.Start && a.End > r.End:
+			s.rows.cutEnd(p, r.Start)
+			a.Start = r.End
+			s.rows.insert(s.rows.next(p), &a)
+			return s.cut
+		case a.Start < r.Start:
+			s.rows.cutEnd(p, r.Start)
+			p = s.rows.next(p)
+		case a.End > r.End:
+			s.rows.cutStart(p, r.End)
+			return s.cut
+		default:
+			b := s.rows.blocks[p.b].block
+			j := p.i + 1
+			for ; j < b.n && b.ends[j] <= r.End; j++ {
+				s.cut = append(s.cut, b.area(j))
+			}
+			p = s.rows.remove(p, j)
 		}
-		s.cut[i].Range = in
 	}
 	return s.cut
 }
@@ -186,26 +184,38 @@ func (s *Space) insert(a Area) {
 	if a.Empty() {
 		return
 	}
-	it := s.rows.Iter()
-	if it.Seek(a.End) && it.Key() == a.End {
-		v := it.Value()
-		if next := v.area(a.End); mergeable(&a, &next) {
-			merge(&a.Owner, &next.Owner)
-			a.End = next.End
-			s.rows.Delete(next.Start)
+	p := s.rows.seek(a.Start)
+	if prev, ok := s.rows.prev(p); ok {
+		if b := s.rows.at(prev); b.End == a.Start && mergeable(&b, &a) {
+			merge(&a.Owner, &b.Owner)
+			a.Start = b.Start
+			if p, ok = s.mergeNext(p, &a); ok {
+				p = s.rows.remove(p, p.i+1)
+				prev, _ = s.rows.prev(p)
+			}
+			s.rows.set(prev, &a)
+			return
 		}
 	}
-	s.rows.Descend(a.Start, func(start uint64, v row) bool {
-		if start == a.Start { // never: a hole
-			return true
-		}
-		if prev := v.area(start); prev.End == a.Start && mergeable(&prev, &a) {
-			merge(&prev.Owner, &a.Owner)
-			a.Start, a.Owner = start, prev.Owner
-		}
-		return false
-	})
-	s.rows.Set(a.Start, a.row())
+	if p, ok := s.mergeNext(p, &a); ok {
+		s.rows.set(p, &a)
+		return
+	}
+	s.rows.insert(p, &a)
+}
+
+// mergeNext takes the row at p into a if it may, and reports whether it did.
+func (s *Space) mergeNext(p pos, a *Area) (pos, bool) {
+	if s.rows.end(p) || s.rows.start(p) != a.End {
+		return p, false
+	}
+	next := s.rows.at(p)
+	if !mergeable(a, &next) {
+		return p, false
+	}
+	merge(&a.Owner, &next.Owner)
+	a.End = next.End
+	return p, true
 }
 
 // mergeable reports whether two adjacent areas may be one row: the same
@@ -214,19 +224,18 @@ func mergeable(a, b *Area) bool {
 	if a.Prot != b.Prot || a.Kind != b.Kind {
 		return false
 	}
-	if a.Owner == b.Owner {
-		return a.Kind != Opaque || a.Op != OpShmat
-	}
-	return a.Op == b.Op && (a.Op == OpBrk || a.Op == OpMprotect) && a.Thread == b.Thread &&
-		a.Stack == b.Stack && a.Origin == b.Origin && a.Origin == Traced
+	return a.Owner == b.Owner || a.Op == b.Op && (a.Op == OpBrk || a.Op == OpMprotect) &&
+		a.Thread == b.Thread && a.Stack == b.Stack && a.Origin == b.Origin && a.Origin == Traced
 }
 
-// merge makes o the owner of both areas' bytes: it is the earlier call's, and counts both calls.
+// merge makes o the owner of both areas' bytes: it is the earlier call's, and
+// counts both calls. Rows with the same first call have calls in common, how
+// many is not known: the larger count stands.
 func merge(o, with *Owner) {
-	if o.Call == with.Call {
-		return
-	}
 	calls, acquired := o.Calls+with.Calls, o.Acquired+with.Acquired
+	if o.Call == with.Call {
+		calls, acquired = max(o.Calls, with.Calls), max(o.Acquired, with.Acquired)
+	}
 	if with.Call < o.Call {
 		*o = *with
 	}
@@ -235,6 +244,9 @@ func merge(o, with *Owner) {
 
 // Check returns an error if an invariant is broken: rows in order, disjoint, not empty and on page boundaries.
 func (s *Space) Check() error {
+	if err := s.rows.check(); err != nil {
+		return err
+	}
 	var last uint64
 	for a := range s.All() {
 		switch {
@@ -252,6 +264,17 @@ func (s *Space) Check() error {
 		last = a.End
 	}
 	return nil
+}
+
+// span is the pages of a call's range. A range that no kernel accepts, which
+// only a damaged log can hold, is empty. Pointer tags (arm64, LAM) are taken off.
+func (s *Space) span(addr, n uint64) Range {
+	addr &= 1<<56 - 1
+	r := Range{addr, addr + s.pages(n)}
+	if addr%s.PageSize != 0 || r.Len() < n || r.End < addr {
+		return Range{}
+	}
+	return r
 }
 
 func (s *Space) pages(n uint64) uint64 { return (n + s.PageSize - 1) &^ (s.PageSize - 1) }
