@@ -36,6 +36,7 @@ type dumps struct {
 	isJVM    bool
 	nextLook time.Time
 	lookWait time.Duration
+	tickets  int // dumps asked for
 	fetching bool
 	never    bool // asking again would be pointless
 	err      error
@@ -80,6 +81,7 @@ func (n *Namer) dueAfter(wait time.Duration, now time.Time) bool {
 		return false
 	}
 	n.asked, n.fetching = now, true
+	n.tickets++
 	return true
 }
 
@@ -152,8 +154,9 @@ func (n *Namer) stillThere() error {
 
 // Adopt takes the names of a dump over. A name is given to the thread that
 // had the dump's TID all the time the dump was made: one that started before
-// it was asked for and was not known dead then. If another thread of that TID
-// started meanwhile, none gets the name.
+// it was asked for (known when Due said so, or started in an earlier tick) and
+// was not known dead then. If another thread of that TID started meanwhile,
+// none gets the name.
 func (n *Namer) Adopt(r Result, now time.Time) {
 	n.fetching = false
 	n.err = r.Err
@@ -175,13 +178,13 @@ func (n *Namer) Adopt(r Result, now time.Time) {
 		}
 	}
 	names := r.Dump.ByNID(func(nid int) bool {
-		e, ambiguous := ownerDuring(owners[nid], r.from, r.to)
+		e, ambiguous := n.ownerDuring(owners[nid], r)
 		return e != nil || ambiguous
 	})
 	news := 0
 	for nid, es := range owners {
 		t := names[nid]
-		e, ambiguous := ownerDuring(es, r.from, r.to)
+		e, ambiguous := n.ownerDuring(es, r)
 		switch {
 		case t == nil && e != nil && e.StartTicks+youth < r.from:
 			e.nameless = true
@@ -204,20 +207,17 @@ func (n *Namer) Adopt(r Result, now time.Time) {
 
 // ownerDuring finds the thread that had a TID from before a dump was asked
 // for. It is ambiguous if a later owner started before the dump had come.
-func ownerDuring(es []*entry, from, to uint64) (owner *entry, ambiguous bool) {
+func (n *Namer) ownerDuring(es []*entry, r Result) (owner *entry, ambiguous bool) {
 	for _, e := range es {
 		switch {
-		case e.StartTicks > to:
-		case e.StartTicks >= from:
+		case e.StartTicks > r.to:
+		case e.StartTicks >= r.from && e.tickets >= n.tickets:
 			ambiguous = true
 		case owner == nil || e.StartTicks > owner.StartTicks:
 			owner = e
 		}
 	}
-	if owner != nil && !owner.Alive && owner.goneTick < from {
-		owner = nil
-	}
-	if ambiguous {
+	if ambiguous || owner != nil && !owner.Alive && owner.goneTick < r.from {
 		owner = nil
 	}
 	return owner, ambiguous

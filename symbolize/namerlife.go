@@ -23,7 +23,7 @@ func (n *Namer) add(tid int, st stat) *entry {
 	e := &entry{Thread: Thread{
 		TID: tid, NSTID: n.nstid(tid), StartTicks: st.StartTicks, StartedAt: timeOf(n.boot, st.StartTicks),
 		Comm: comm, Pool: Pool(comm), Alive: true,
-	}}
+	}, tickets: n.tickets}
 	n.threads[key] = e
 	n.live[tid] = e
 	return e

@@ -37,6 +37,7 @@ type entry struct {
 	seen     bool   // an event of it was seen
 	named    bool   // Name is as of its present comm
 	nameless bool   // a dump that had to know it did not (a native thread)
+	tickets  int    // dumps asked for before it was known
 	goneTick uint64 // boot ticks of the Refresh that missed it
 	used     uint64 // Namer.clock of the last time it was asked for
 }
