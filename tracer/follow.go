@@ -89,7 +89,7 @@ func (t *Tracer) register(parent *Space) {
 	t.scanAt = time.Time{}
 }
 
-// unfollow lets go of a process that runs on.
+// unfollow lets go of a process that runs on: ourselves, after the probe.
 func (t *Tracer) unfollow(pid int) {
 	for _, s := range t.bySlot {
 		if s.PID() != pid {
@@ -98,8 +98,9 @@ func (t *Tracer) unfollow(pid int) {
 		// Not there any more means that the kernel half has let go itself.
 		_ = t.coll.Maps[mapSpaces].Delete(s.state.Mm)
 		_ = t.coll.Maps[mapFollowed].Delete(uint32(pid))
+		t.ignored = ref(s)
 		delete(t.bySlot, s.slot)
-		// The slot stays used: records of it may still be in the ring.
+		// The slot stays taken: records of it may still be in the ring.
 	}
 }
 
@@ -164,3 +165,19 @@ func (p *prober) Apply(_ *Space, ev *vma.Event, _ *vma.Delta) {
 }
 
 func (p *prober) seen() bool { return p.mmaps > 0 && p.munmaps > 0 }
+
+// PIDs is the thread groups that are followed and have not ended.
+func (t *Tracer) PIDs() []int {
+	var pids []int
+	for _, s := range t.bySlot {
+		if !s.opened || s.gone() {
+			continue
+		}
+		for _, pid := range s.PIDs {
+			if !s.exits[pid] {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}

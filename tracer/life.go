@@ -54,6 +54,9 @@ func (t *Tracer) dispatch(e *bpf.Event) {
 // unknown is a record of a space that nobody announced: the fork or exec that
 // did was lost. The space is seeded by itself.
 func (t *Tracer) unknown(e *bpf.Event) *Space {
+	if t.ignored == (bpf.SpaceRef{Space: e.Space, Gen: e.Gen}) {
+		return nil
+	}
 	st := &t.states.all[e.Space%uint32(len(t.states.all))]
 	if st.Gen != e.Gen || e.Op == bpf.OpEnd {
 		t.noSpace++
@@ -226,8 +229,9 @@ func (t *Tracer) scan(now time.Time) {
 	for slot := range t.states.all {
 		st := &t.states.all[slot]
 		status, gen := atomic.LoadUint32(&st.Status), atomic.LoadUint32(&st.Gen)
-		s := t.bySlot[uint32(slot)]
+		s, ours := t.bySlot[uint32(slot)], bpf.SpaceRef{Space: uint32(slot), Gen: gen}
 		switch {
+		case t.ignored == ours:
 		case status == bpf.SpaceLive && (s == nil || s.gen != gen):
 			t.openSeeded(t.newSpace(uint32(slot), gen, int(st.Tgid)))
 		case status == bpf.SpaceEnded && s != nil && s.gen == gen && s.gone():

@@ -55,6 +55,7 @@ type Tracer struct {
 	scanAt  time.Time
 	rec     ringbuf.Record
 	noSpace uint64
+	ignored bpf.SpaceRef // of the probe: nobody's
 	closed  bool
 
 	consumed uint64 // bytes taken out of the ring

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vmaleak/symbolize"
+	"vmaleak/symbolize/jvm"
+	"vmaleak/tracer"
+	"vmaleak/vma"
+)
+
+func newDoctor(e env) *cobra.Command {
+	var pid int
+	cmd := &cobra.Command{
+		Use: "doctor [-p PID]", Short: "Say what this kernel, these privileges and a JVM allow, and how to get the rest",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			d := &doctor{env: e}
+			d.machine()
+			d.probes()
+			if pid != 0 {
+				d.process(pid)
+			}
+			if d.bad > 0 {
+				return fmt.Errorf("doctor: %d of %d things are missing: the lines marked NO say what to do", d.bad, d.bad+d.good)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().IntVarP(&pid, "pid", "p", 0, "also look at this process")
+	return cmd
+}
+
+type doctor struct {
+	env
+	good, bad int
+}
+
+func (d *doctor) line(mark, what, detail string) {
+	fmt.Fprintf(d.stdout, "%-4s %-18s %s\n", mark, what, detail)
+}
+
+// check prints a finding, and the cure if it is bad.
+func (d *doctor) check(ok bool, what, detail, cure string) {
+	if ok {
+		d.good++
+		d.line("ok", what, detail)
+		return
+	}
+	d.bad++
+	d.line("NO", what, detail)
+	d.line("", "", "-> "+cure)
+}
+
+func (d *doctor) note(what, detail string) { d.line("--", what, detail) }
+
+func (d *doctor) machine() {
+	h := symbolize.ReadHost()
+	d.note("kernel", h.Kernel+" "+h.Arch)
+	d.check(os.Geteuid() == 0 || len(h.Caps.Missing()) == 0, "privileges", privileges(h),
+		"run it with sudo, or give it CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_SYS_ADMIN")
+	d.check(h.InitialPIDNamespace, "PID namespace", yes(h.InitialPIDNamespace, "the host's", "one of its own"),
+		"run vmaleak on the host, or the container with --pid=host (Kubernetes: hostPID: true)")
+	switch h.Lockdown {
+	case "confidentiality":
+		d.check(false, "lockdown", h.Lockdown, "the kernel refuses BPF programs that read memory: boot with lockdown=integrity or none")
+	case "":
+		d.note("lockdown", "not known: securityfs is not mounted")
+	default:
+		d.note("lockdown", h.Lockdown+" (tracepoints work; fentry may be refused and is not used)")
+	}
+	path, mounted, err := symbolize.MountTracefs()
+	switch {
+	case err != nil:
+		d.check(false, "tracefs", err.Error(), "mount -t tracefs tracefs /sys/kernel/tracing")
+	case mounted:
+		d.check(true, "tracefs", path+" (mounted just now)", "")
+	default:
+		d.check(true, "tracefs", path, "")
+	}
+	_, err = os.Stat("/sys/kernel/btf/vmlinux")
+	d.check(err == nil, "BTF", yes(err == nil, "/sys/kernel/btf/vmlinux", "none"), "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (5.10 or later of any distribution)")
+}
+
+func privileges(h symbolize.Host) string {
+	if missing := h.Caps.Missing(); len(missing) > 0 {
+		return "without " + strings.Join(missing, ", ")
+	}
+	return fmt.Sprintf("uid %d with every capability that is used", os.Geteuid())
+}
+
+func yes(ok bool, a, b string) string {
+	if ok {
+		return a
+	}
+	return b
+}
+
+type silent struct{}
+
+func (silent) Open(*tracer.Space)                          {}
+func (silent) Apply(*tracer.Space, *vma.Event, *vma.Delta) {}
+func (silent) End(*tracer.Space, time.Time, string)        {}
+
+// probes loads and attaches each back end and has it watch our own mapping.
+func (d *doctor) probes() {
+	opt, err := tracer.ModelOptions()
+	if err != nil {
+		d.check(false, "kernel facts", err.Error(), "mount /proc")
+		return
+	}
+	chosen := ""
+	for _, mode := range []string{tracer.LockSequence, tracer.EnterExit} {
+		t, err := tracer.Open(tracer.Options{Backend: mode, Ring: 1 << 20}, opt, silent{})
+		if err != nil {
+			d.note(mode, "does not work here: "+err.Error())
+			continue
+		}
+		if chosen == "" {
+			chosen = mode
+		}
+		d.note(mode, "works: it saw our own mmap and munmap; "+hooksOf(t.Backend.Hooks))
+		if err := t.Close(); err != nil {
+			d.note(mode, "was left attached: "+err.Error())
+		}
+	}
+	why := "chosen: exact, since its numbers are drawn under the mmap lock"
+	if chosen == tracer.EnterExit {
+		why = "chosen: exact only for programs whose threads do not race for addresses"
+	}
+	d.check(chosen != "", "probes", yes(chosen != "", chosen+" "+why, "none"), "see the reasons above")
+}
+
+// hooksOf counts the functions by how they are hooked, and names those that are not.
+func hooksOf(hooks map[string]string) string {
+	count := map[string]int{}
+	var none []string
+	for name, how := range hooks {
+		if strings.HasPrefix(how, "none") {
+			none = append(none, name)
+			continue
+		}
+		count[how]++
+	}
+	var parts []string
+	for how, n := range count {
+		parts = append(parts, fmt.Sprintf("%d by %s", n, how))
+	}
+	sort.Strings(parts)
+	sort.Strings(none)
+	if len(none) > 0 {
+		parts = append(parts, "not hooked: "+strings.Join(none, ", "))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// process says what a target allows.
+func (d *doctor) process(pid int) {
+	p, err := symbolize.ReadProcess(pid)
+	if err != nil {
+		d.check(false, fmt.Sprintf("process %d", pid), err.Error(), "give the PID of a running process (ps -e)")
+		return
+	}
+	d.note(fmt.Sprintf("process %d", pid), fmt.Sprintf("%s (%s), uid %d, state %c", p.Name, p.Exe, p.UID, p.State))
+	d.check(p.Bits != 32, "64-bit", yes(p.Bits != 32, "yes", "no: its system calls are invisible to tracepoints"),
+		"trace a 64-bit build; of this one only what comparisons with /proc/PID/maps show is known")
+	_, err = os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	d.check(err == nil, "its map", yes(err == nil, "readable", fmt.Sprint(err)), "needs CAP_SYS_PTRACE")
+	if !p.IsJVM {
+		d.note("JVM", "no: threads are named by the kernel's comm")
+		return
+	}
+	if err := jvm.Check(pid); err != nil {
+		d.note("JVM", "thread names cannot be asked for, comm is used: "+err.Error())
+		return
+	}
+	d.check(true, "JVM", "can be asked for its threads' names", "")
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newRoot(e env) *cobra.Command {
+	o := &traceOptions{}
+	root := &cobra.Command{
+		Use:   "vmaleak [NAME|PID]...",
+		Short: "Find which thread of a running process holds its off-heap memory, and how fast it grows",
+		Long: `vmaleak follows every mapping of a running process, exactly, by thread, with no
+restart, no flag and no agent.
+
+  sudo vmaleak                every JVM of this host, one row each
+  sudo vmaleak PID|NAME       trace one program (short for 'vmaleak trace')
+  sudo vmaleak doctor         what this kernel and these privileges allow
+  vmaleak import FILE...      the same report from old strace logs`,
+		Example:       "  sudo vmaleak james\n  sudo vmaleak trace -p 16067 -d 10m -o leak.json\n  sudo vmaleak trace -- java -jar server.jar",
+		Args:          cobra.ArbitraryArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && cmd.ArgsLenAtDash() < 0 {
+				o.all = true
+				o.jvm = true
+				o.noSave = true
+				return traceCommand(cmd, e, o, nil)
+			}
+			return traceCommand(cmd, e, o, args)
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	addTraceFlags(root, o)
+	root.AddCommand(newTrace(e), newReport(e), newImport(e), newDoctor(e), newDemo(e), newVersion(e))
+	root.CompletionOptions.HiddenDefaultCmd = false
+	return root
+}
+
+func newTrace(e env) *cobra.Command {
+	o := &traceOptions{}
+	cmd := &cobra.Command{
+		Use:   "trace -p PID[,PID]... | --jvm | NAME... | --comm NAME | --cgroup PATH | -u UNIT | --pod [NS/]NAME | --container ID | -- COMMAND ARG...",
+		Short: "Follow processes, report growth at each interval, export at the end",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return traceCommand(cmd, e, o, args)
+		},
+	}
+	addTraceFlags(cmd, o)
+	return cmd
+}
+
+func addTraceFlags(cmd *cobra.Command, o *traceOptions) {
+	f := cmd.Flags()
+	f.IntSliceVarP(&o.pids, "pid", "p", nil, "processes to follow, `PID[,PID]`")
+	f.BoolVar(&o.jvm, "jvm", false, "follow every JVM of the host, also those that start later")
+	f.StringVar(&o.comm, "comm", "", "follow processes with this comm")
+	f.StringVar(&o.cgroup, "cgroup", "", "follow the processes of a control group and those below it")
+	f.StringVarP(&o.unit, "unit", "u", "", "follow the processes of a systemd unit")
+	f.StringVar(&o.pod, "pod", "", "follow the processes of a Kubernetes pod, `[NS/]NAME`")
+	f.StringVar(&o.container, "container", "", "follow the processes of a container, by the beginning of its `ID`")
+	f.DurationVarP(&o.duration, "duration", "d", 0, "end after this long (default: until Ctrl-C or the targets are gone)")
+	f.DurationVarP(&o.interval, "interval", "i", 5*time.Second, "time between reports")
+	f.IntVarP(&o.top, "top", "T", 10, "rows shown for each process")
+	f.VarP(&o.minSize, "min-size", "z", "show only what holds at least `SIZE` (display only)")
+	f.StringArrayVarP(&o.outputs, "output", "o", nil, "write the export to `FILE` at the end (.json, .json.gz, .json.zst, .txt; - is stdout)")
+	f.StringArrayVar(&o.jsons, "json", nil, "write the export as JSON to `FILE` at the end, and on SIGUSR1")
+	f.StringVar(&o.attach, "attach", "auto", "ask JVMs for their threads' names: auto, yes or no")
+	f.BoolVar(&o.noSave, "no-save", false, "do not save ./vmaleak-PID.json.zst")
+	f.BoolVar(&o.noTUI, "no-tui", false, "plain text even on a terminal")
+	f.StringVar(&o.readyFile, "ready-file", "", "create `FILE` once every target is followed")
+	f.BoolVar(&o.failOnLeak, "fail-on-leak", false, "exit with 3 if a leak was found")
+	f.Var(&o.audit, "audit", "compare with /proc/PID/maps every `D`, or off (for tests)")
+	f.Var(&o.ring, "ring", "`SIZE` of the events ring (for tests)")
+	f.StringVar(&o.backend, "backend", "", "lock-sequence or enter-exit (for tests; default: the best that works)")
+}
+
+func newVersion(e env) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(e.stdout, "vmaleak", version())
+			return err
+		},
+	}
+}
