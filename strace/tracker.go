@@ -8,10 +8,10 @@ const maxTracked = 1 << 20
 // tracker follows what depends on the order of all records of a log: which
 // space a thread uses, the break of each space, the length of each segment.
 type tracker struct {
-	threads  map[uint32]uint32 // TID to space, where it is not root
+	threads  map[uint32]uint32 // TID to space, of processes that the log saw begin
 	spaces   map[uint32]*tracked
 	segments map[uint64]uint64 // shmid to length
-	root     uint32            // of threads whose origin is unknown
+	root     uint32            // space of the threads that are not in it
 	last     uint32            // highest space number given
 	stats    *Stats
 }
@@ -49,7 +49,7 @@ func (t *tracker) state(space uint32) *tracked {
 // enter makes tid a user of space.
 func (t *tracker) enter(tid, space uint32) {
 	t.leave(tid)
-	if space == t.root || len(t.threads) >= maxTracked {
+	if len(t.threads) >= maxTracked {
 		return
 	}
 	t.threads[tid] = space
@@ -63,9 +63,15 @@ func (t *tracker) leave(tid uint32) {
 	}
 	delete(t.threads, tid)
 	if s := t.spaces[space]; s != nil {
-		if s.users--; s.users <= 0 {
-			delete(t.spaces, space)
-		}
+		s.users--
+		t.forget(space, s)
+	}
+}
+
+// forget drops the state of a space that nobody uses.
+func (t *tracker) forget(space uint32, s *tracked) {
+	if s != nil && s.users <= 0 && space != t.root {
+		delete(t.spaces, space)
 	}
 }
 
@@ -90,7 +96,11 @@ func (t *tracker) track(rec *Record) bool {
 			t.last++
 			rec.ChildSpace = t.last
 		}
-		t.enter(rec.Child, rec.ChildSpace)
+		if _, known := t.threads[rec.TID]; known || !rec.Thread {
+			t.enter(rec.Child, rec.ChildSpace)
+		} else {
+			t.leave(rec.Child) // a TID used again
+		}
 		if parent := t.spaces[rec.Space]; !rec.Shared && parent != nil && t.space(rec.Child) == rec.ChildSpace {
 			t.state(rec.ChildSpace).brk = parent.brk
 		}
@@ -101,8 +111,8 @@ func (t *tracker) track(rec *Record) bool {
 		if _, known := t.threads[rec.TID]; known {
 			t.enter(rec.TID, t.last)
 		} else {
-			delete(t.spaces, t.root)
 			t.root = t.last
+			t.forget(rec.Left, t.spaces[rec.Left])
 		}
 	case Exit:
 		if !rec.Whole || rec.Killed { // after exit_group each thread has a line of its own
