@@ -17,6 +17,11 @@ func (p *process) dial(ctx context.Context, start bool) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.kind == noMachine { // once: reading the memory map holds up those who change it
+		if err := p.checkMachine(); err != nil {
+			return nil, err
+		}
+	}
 	conn, err := p.connect(ctx, s)
 	stale := errors.Is(err, unix.ECONNREFUSED)
 	if err == nil || !stale && !errors.Is(err, fs.ErrNotExist) {
@@ -27,12 +32,13 @@ func (p *process) dial(ctx context.Context, start bool) (*os.File, error) {
 		what = "what stands there was left by an earlier process"
 	}
 	if !start {
-		return nil, fault(p.pid, ErrNoSocket, "/tmp/.java_pid%d: %s; allow the attach to be started, or run `jcmd %d VM.version` once", s.nspid, what, p.pid)
+		return nil, fault(p.pid, ErrNoSocket, "/tmp/.java_pid%d: %s; allow the attach to be started, or run `jcmd %d VM.version` once",
+			s.nspid, what, p.pid)
 	}
 	return p.startListener(ctx, s, stale)
 }
 
-// ready checks that the process is a JVM that can answer now.
+// ready checks that the process lives and runs.
 func (p *process) ready() (status, error) {
 	s, err := p.status()
 	if err != nil {
@@ -57,22 +63,31 @@ func (p *process) ready() (status, error) {
 	case s.state == 't':
 		return s, fault(p.pid, ErrStopped, "by a debugger (state t); let that continue it")
 	}
+	return s, nil
+}
+
+// checkMachine finds out whether the process is a HotSpot JVM, and of which kind.
+func (p *process) checkMachine() error {
 	kind, err := p.machine()
 	if err != nil {
-		return s, err
+		return err
 	}
 	switch kind {
 	case noMachine:
-		return s, fault(p.pid, ErrNotJVM, "no libjvm.so is mapped; if it is a JVM it has only just started")
+		return fault(p.pid, ErrNotJVM, "no libjvm.so is mapped; if it is a JVM it has only just started")
 	case openJ9:
-		return s, fault(p.pid, ErrNotJVM, "it is an OpenJ9, whose attach protocol is another one")
+		return fault(p.pid, ErrNotJVM, "it is an OpenJ9, whose attach protocol is another one")
 	}
-	return s, nil
+	p.kind = kind
+	return nil
 }
 
 // startListener has the JVM start its attach listener, and returns the first connection to it. SIGQUIT is sent only
 // after all has been checked that would make the JVM die of it or print a thread dump.
 func (p *process) startListener(ctx context.Context, s status, stale bool) (*os.File, error) {
+	if err := p.checkMachine(); err != nil { // it may have run another program since
+		return nil, err
+	}
 	if err := p.mayStart(s, stale); err != nil {
 		return nil, err
 	}
@@ -105,7 +120,8 @@ func (p *process) startListener(ctx context.Context, s status, stale bool) (*os.
 	}
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
 		if err := pause(ctx, wait); err != nil {
-			return nil, p.ended(ctx, fmt.Sprintf("no socket /tmp/.java_pid%d appeared after SIGQUIT; it may be too busy, or not be able to write in its /tmp", s.nspid))
+			return nil, p.ended(ctx, fmt.Sprintf("no socket /tmp/.java_pid%d appeared after SIGQUIT; "+
+				"it may be too busy, or not be able to write in its /tmp", s.nspid))
 		}
 		if now, err = p.status(); err != nil {
 			return nil, err
@@ -129,7 +145,8 @@ func (p *process) startListener(ctx context.Context, s status, stale bool) (*os.
 // mayStart says why SIGQUIT would do harm, nil if it would not.
 func (p *process) mayStart(s status, stale bool) error {
 	if !s.handlesQuit {
-		return fault(p.pid, ErrNoHandler, "it would die of it; either it is still starting (try again), or it runs with -Xrs and its /tmp/.java_pid%d was removed (restart it)", s.nspid)
+		return fault(p.pid, ErrNoHandler, "it would die of it; "+
+			"either it is still starting (try again), or it runs with -Xrs and its /tmp/.java_pid%d was removed (restart it)", s.nspid)
 	}
 	if where := p.attachDisabled(); where != "" {
 		return fault(p.pid, ErrAttachDisabled, "%s has %s; start it without", where, disableFlag)
@@ -139,13 +156,14 @@ func (p *process) mayStart(s status, stale bool) error {
 		return err
 	}
 	if listening && stale {
-		return fault(p.pid, ErrNoSocket, "its attach listener runs, but something else stands at its /tmp/.java_pid%d; remove that file", s.nspid)
+		return fault(p.pid, ErrNoSocket,
+			"its attach listener runs, but something else stands at its /tmp/.java_pid%d; remove that file", s.nspid)
 	}
-	if listening {
-		// HotSpot makes a removed socket anew since JDK 14 and in updates of 11 (AttachListener::check_socket_file). Older ones print a thread dump.
-		if kind, err := p.machine(); err != nil || kind == hotSpot8 {
-			return fault(p.pid, ErrNoSocket, "its attach listener runs, but its /tmp/.java_pid%d was removed, and a JDK 8 makes no new one; restart it, and keep cleaners of /tmp from .java_pid*", s.nspid)
-		}
+	if listening && p.kind == hotSpot8 {
+		// HotSpot makes a removed socket anew since JDK 14 and in updates of 11 (AttachListener::check_socket_file); older
+		// ones print a thread dump.
+		return fault(p.pid, ErrNoSocket, "its attach listener runs, but its /tmp/.java_pid%d was removed, "+
+			"and a JDK 8 makes no new one; restart it, and keep cleaners of /tmp from .java_pid*", s.nspid)
 	}
 	tmp, err := p.openTmp()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -157,7 +175,8 @@ func (p *process) mayStart(s status, stale bool) error {
 	defer tmp.Close()
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(tmp.Fd()), &st); err == nil && st.Flags&unix.ST_RDONLY != 0 {
-		return fault(p.pid, ErrReadOnly, "its /tmp is mounted read-only, so it cannot make its socket there; give it a writable /tmp (a tmpfs will do)")
+		return fault(p.pid, ErrReadOnly, "its /tmp is mounted read-only, "+
+			"so it cannot make its socket there; give it a writable /tmp (a tmpfs will do)")
 	}
 	return nil
 }

@@ -32,10 +32,12 @@ func (p *process) connect(ctx context.Context, s status) (*os.File, error) {
 		return nil, fault(p.pid, err, "stat /tmp/%s in its root", name)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
-		return nil, fault(p.pid, ErrForeignSocket, "/tmp/%s in its root is a link or a file, not a socket; find out who put it there, then remove it", name)
+		return nil, fault(p.pid, ErrForeignSocket, "/tmp/%s in its root is a link or a file, not a socket; "+
+			"find out who put it there, then remove it", name)
 	}
 	if int(st.Uid) != s.euid && st.Uid != 0 {
-		return nil, fault(p.pid, ErrForeignSocket, "/tmp/%s in its root belongs to user %d, not to the JVM's user %d; find out who put it there, then remove it", name, st.Uid, s.euid)
+		return nil, fault(p.pid, ErrForeignSocket, "/tmp/%s in its root belongs to user %d, not to the JVM's user %d; "+
+			"find out who put it there, then remove it", name, st.Uid, s.euid)
 	}
 	conn, err := p.connectAs(ctx, s, fmt.Sprintf("/proc/self/fd/%d", file))
 	if err != nil {
@@ -77,10 +79,12 @@ func (p *process) connectAs(ctx context.Context, s status, path string) (int, er
 // whether the thread has its own ids again. The calls are raw since Go's own change all threads.
 func asUser(euid, egid int, f func()) (restored bool) {
 	const keep = ^uintptr(0)
+	dumpable, errDumpable := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	uid, gid := uintptr(os.Geteuid()), uintptr(os.Getegid())
 	_, _, noGID := unix.RawSyscall(unix.SYS_SETRESGID, keep, uintptr(egid), keep)
 	_, _, noUID := unix.RawSyscall(unix.SYS_SETRESUID, keep, uintptr(euid), keep)
 	f()
+	// The kernel makes a process that changes its effective ids undumpable (commit_creds); that is undone as well.
 	restored = true
 	if noUID == 0 {
 		_, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, keep, uid, keep)
@@ -89,6 +93,10 @@ func asUser(euid, egid int, f func()) (restored bool) {
 	if noGID == 0 {
 		_, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, keep, gid, keep)
 		restored = restored && errno == 0
+	}
+	if restored && errDumpable == nil && dumpable == 1 {
+		// Without effect on anything here if it is refused.
+		_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
 	}
 	return restored
 }
@@ -124,7 +132,8 @@ func (p *process) checkPeer(conn int, s status, name string) error {
 		return fault(p.pid, err, "ask who listens at /tmp/%s", name)
 	}
 	if int(peer.Pid) != p.pid || int(peer.Uid) != s.euid && peer.Uid != 0 {
-		return fault(p.pid, ErrForeignSocket, "at /tmp/%s in its root listens process %d of user %d; find out who put it there, then remove it", name, peer.Pid, peer.Uid)
+		return fault(p.pid, ErrForeignSocket, "at /tmp/%s in its root listens process %d of user %d; "+
+			"find out who put it there, then remove it", name, peer.Pid, peer.Uid)
 	}
 	if _, err := p.status(); err != nil { // still the process that it was when its number was compared
 		return err

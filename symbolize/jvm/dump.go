@@ -12,7 +12,8 @@ type Dump struct {
 	Bad     int // lines that look like headers but could not be parsed
 }
 
-// Thread is one thread of a dump.
+// Thread is one thread of a dump. Frames has the innermost first, a carried virtual thread's before its carrier's, and at
+// most 1024.
 type Thread struct {
 	Name    string   // as Java has it: may be empty, may hold quotes and newlines. Valid UTF-8
 	NID     int      // OS thread id in the JVM's own pid namespace, 0 unknown
@@ -20,7 +21,7 @@ type Thread struct {
 	Daemon  bool     // a Java daemon thread
 	State   string   // "TIMED_WAITING (sleeping)"; of a thread without a Java state the header's words: "runnable"
 	Virtual int64    // number of the virtual thread that this one carries, 0 none
-	Frames  []string // "io.netty.util.Recycler.get(Recycler.java:148)", innermost first; a carried virtual thread's before its carrier's. At most 1024
+	Frames  []string // "io.netty.util.Recycler.get(Recycler.java:148)"
 
 	ptr   uint64 // address of the JVM's Thread object
 	rival bool   // another header names the same Thread object, and the text alone cannot tell which one is true

@@ -3,12 +3,11 @@ package jvm
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -36,74 +35,6 @@ func TestMain(m *testing.M) {
 		os.RemoveAll(dir)
 	}
 	os.Exit(code)
-}
-
-// playJVM maps a file named libjvm.so, handles SIGQUIT, and serves the attach socket in some bad way, until its input ends.
-func playJVM(mode string) error {
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGQUIT)
-	if lib := os.Getenv("VMALEAK_TEST_LIB"); lib != "" {
-		f, err := os.Open(lib)
-		if err != nil {
-			return err
-		}
-		if _, err := unix.Mmap(int(f.Fd()), 0, 4096, unix.PROT_READ, unix.MAP_PRIVATE); err != nil {
-			return err
-		}
-	}
-	if root := os.Getenv("VMALEAK_TEST_ROOT"); root != "" {
-		if err := unix.Chroot(root); err != nil {
-			return err
-		}
-	}
-	if mode != "silent" {
-		path := fmt.Sprintf("/tmp/.java_pid%d", os.Getpid())
-		listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-		if err != nil {
-			return err
-		}
-		defer os.Remove(path)
-		go func() {
-			for {
-				conn, err := listener.AcceptUnix()
-				if err != nil {
-					return
-				}
-				serve(conn, mode)
-			}
-		}()
-	}
-	fmt.Println("READY")
-	_, err := io.Copy(io.Discard, os.Stdin)
-	return err
-}
-
-func serve(conn *net.UnixConn, mode string) {
-	defer conn.Close()
-	conn.Read(make([]byte, 4096))
-	switch mode {
-	case "flood":
-		block := bytes.Repeat([]byte("0\n"), 1<<19)
-		for {
-			if _, err := conn.Write(block); err != nil {
-				return
-			}
-		}
-	case "mute":
-		io.Copy(io.Discard, conn)
-	case "garbage":
-		conn.Write([]byte("HTTP/1.1 200 OK\r\n\r\n"))
-	case "hangup":
-	case "credentials":
-		raw, err := conn.SyscallConn()
-		if err != nil {
-			return
-		}
-		raw.Control(func(fd uintptr) {
-			peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-			fmt.Fprintln(conn, 0)
-			fmt.Fprintln(conn, peer.Uid, peer.Gid, err)
-		})
-	}
 }
 
 // cannot ends a test that cannot run here, aloud; where everything must run it fails it.
@@ -190,16 +121,13 @@ type target struct {
 }
 
 type targetOptions struct {
-	count int                            // threads of Hostile
-	flags []string                       // of the JVM
-	env   []string                       // additional
-	wrap  []string                       // command that runs it
-	cred  *syscall.Credential            // who runs it
-	child bool                           // the JVM is the child of the command
-	class string                         // class path, if not that of classes()
-	ready func(*testing.T, *target)      // instead of waiting for READY
-	attr  func(*syscall.SysProcAttr)     // more
-	args  func(java string) (s []string) // the whole command instead
+	count int                 // threads of Hostile
+	flags []string            // of the JVM
+	env   []string            // additional
+	wrap  []string            // command that runs it
+	cred  *syscall.Credential // who runs it
+	child bool                // the JVM is the child of the command
+	class string              // class path, if not that of classes()
 }
 
 // startJVM runs Hostile and waits until it is ready. It is killed, by its number, when the test ends.
@@ -248,7 +176,11 @@ func startHelper(t *testing.T, mode string, o targetOptions) *target {
 	if err := os.WriteFile(exe, text, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	o.env = append(o.env, helperEnv+"="+mode, "VMALEAK_TEST_LIB="+lib)
+	cover := filepath.Join(dir, "cover") // under go test -cover the helper writes there, whoever it runs as
+	if err := errors.Join(os.Mkdir(cover, 0o777), os.Chmod(cover, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	o.env = append(o.env, "GOCOVERDIR="+cover, helperEnv+"="+mode, "VMALEAK_TEST_LIB="+lib)
 	return start(t, []string{exe}, o)
 }
 
@@ -258,9 +190,6 @@ func start(t *testing.T, args []string, o targetOptions) *target {
 	p.cmd.Dir = p.dir
 	p.cmd.Env = append(os.Environ(), o.env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: o.cred}
-	if o.attr != nil {
-		o.attr(p.cmd.SysProcAttr)
-	}
 	stdin, err := p.cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

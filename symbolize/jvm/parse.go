@@ -18,7 +18,7 @@ const (
 	maxNameLines = 4096     // lines of a name in a dump without a list of threads
 	maxFrames    = 1024     // frames of one stack
 	maxFrame     = 1024     // bytes of one frame
-	maxInterned  = 1 << 17  // different frames kept once only
+	maxInterned  = 1 << 16  // different frames kept once only
 )
 
 const dumpTitle = "Full thread dump "

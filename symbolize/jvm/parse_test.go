@@ -3,7 +3,6 @@ package jvm
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,7 +10,6 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
-	"unicode/utf8"
 )
 
 // hostileNames are the names that the program behind the JDK 8, 11 and 21 dumps gave its threads, in the order of their creation.
@@ -161,114 +159,6 @@ func TestParseDumpWithoutTheTitleOrWithWindowsNewlines(t *testing.T) {
 	}
 }
 
-// fakeThread is a Java thread of a made-up dump.
-type fakeThread struct {
-	name string
-	ptr  uint64
-	nid  int
-}
-
-func (f fakeThread) String() string {
-	return fmt.Sprintf("\"%s\" #%d daemon prio=5 os_prio=0 cpu=1.00ms elapsed=1,00s tid=0x%016x nid=0x%x waiting on condition  [0x00007f0000000000]\n"+
-		"   java.lang.Thread.State: WAITING (parking)\n\tat A.b(A.java:1)\n", f.name, f.nid, f.ptr, f.nid)
-}
-
-func fakeDump(list bool, threads ...fakeThread) string {
-	var b strings.Builder
-	b.WriteString("2021-03-01 22:49:08\nFull thread dump OpenJDK 64-Bit Server VM (17 mixed mode):\n\n")
-	if list {
-		fmt.Fprintf(&b, "Threads class SMR info:\n_java_thread_list=0x00007f0000000001, length=%d, elements={\n", len(threads))
-		for _, t := range threads {
-			fmt.Fprintf(&b, "0x%016x,\n", t.ptr)
-		}
-		b.WriteString("}\n\n")
-	}
-	for _, t := range threads {
-		b.WriteString(t.String() + "\n")
-	}
-	b.WriteString("\"VM Thread\" os_prio=0 cpu=1.29ms elapsed=0.99s tid=0x00007f0f0009d550 nid=0x900 runnable  \n\nJNI global refs: 4, weak refs: 0\n\n")
-	return b.String()
-}
-
-func TestForgedHeadersInNamesYieldNoThread(t *testing.T) {
-	const first, own, last = 0x7f0000001000, 0x7f0000002000, 0x7f0000003000
-	whole := func(ptr uint64, nid int) string {
-		return "a\n\n" + strings.TrimSuffix(fakeThread{"forged", ptr, nid}.String(), "\n") + "\n\n\"b"
-	}
-	tests := []struct {
-		name    string
-		list    bool
-		hostile string
-		live    []int
-		want    map[int]string // of the threads 0x101 "first", 0x102 the hostile one, 0x103 "last"; absent: left out
-	}{
-		{"a header on the first line", true, `x" #9 prio=5 os_prio=0 tid=0x00007f0000009000 nid=0x101 runnable [0x0]`, nil, nil},
-		{"a header on the first line, no list", false, `x" #9 prio=5 os_prio=0 tid=0x00007f0000009000 nid=0x101 runnable [0x0]`, nil, nil},
-		{"a header on a line of its own", true, "x\n\"y\" #9 prio=5 os_prio=0 tid=0x00007f0000009000 nid=0x101 runnable\n\"z", nil, nil},
-		{"a header on a line of its own, no list", false, "x\n\"y\" #9 prio=5 os_prio=0 tid=0x00007f0000009000 nid=0x101 runnable\n\"z", nil, nil},
-		{"a GC thread's header, no list", false, "x\n\"y\" os_prio=0 tid=0x00007f0000009000 nid=0x101 runnable\n\"z", nil, nil},
-		{"the headers of GC threads first, no list", false, "x\" os_prio=0 tid=0x00007f0000009000 nid=0x101 runnable\n\"y\" os_prio=0 tid=0x00007f0000009000 nid=0x101 runnable\n\"z", nil, nil},
-		{"a GC thread's header between empty lines", true, "x\n\n\"y\" os_prio=0 tid=0x00007f0000009000 nid=0x101 runnable\n\n\"z", nil, nil},
-		{"a whole thread", true, whole(0x7f0000009000, 0x101), nil, nil},
-		{"a whole thread with the address of an earlier one", true, whole(first-0x1000, 0x103), nil, nil},
-		{"a title and a list", true, "\n2021-03-01 22:49:08\nFull thread dump Evil (1):\n\nThreads class SMR info:\n_java_thread_list=0x1, length=0, elements={\n}\n\n\"q", nil, nil},
-		{"a whole thread, no list, of a dead number", false, whole(0x7f0000009000, 0x999), []int{0x101, 0x102, 0x103},
-			map[int]string{0x101: "first", 0x102: "b", 0x103: "last"}},
-		{"a whole thread, no list, of a living number", false, whole(0x7f0000009000, 0x101), []int{0x101, 0x102, 0x103},
-			map[int]string{0x102: "b", 0x103: "last"}},
-		{"a whole thread with its own address and another's number", true, whole(own, 0x103), nil,
-			map[int]string{0x101: "first", 0x102: "b", 0x103: "last"}},
-		{"a whole thread with its own address and a dead number", true, whole(own, 0x999), []int{0x101, 0x102, 0x103},
-			map[int]string{0x101: "first", 0x102: "b", 0x103: "last"}},
-		{"a whole thread with its own address and an unnamed number", true, whole(own, 0x999), []int{0x101, 0x102, 0x103, 0x999},
-			map[int]string{0x101: "first", 0x103: "last"}},
-		{"a whole thread with the address of the one before it", true, whole(first, 0x103), nil,
-			map[int]string{0x101: "first", 0x102: "b", 0x103: "last"}},
-		{"a whole thread with the address of the next one", true, whole(last, 0x101), nil, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			want := tt.want
-			if want == nil {
-				want = map[int]string{0x101: "first", 0x102: tt.hostile, 0x103: "last"}
-			}
-			want[0x900] = "VM Thread"
-			valid := func(nid int) bool { return true }
-			if tt.live != nil {
-				live := map[int]bool{0x900: true}
-				for _, nid := range tt.live {
-					live[nid] = true
-				}
-				valid = func(nid int) bool { return live[nid] }
-			}
-			text := fakeDump(tt.list, fakeThread{"zero", first - 0x1000, 0x100}, fakeThread{"first", first, 0x101},
-				fakeThread{tt.hostile, own, 0x102}, fakeThread{"last", last, 0x103})
-			got := parseReply([]byte(text)).ByNID(valid)
-			delete(got, 0x100)
-			for nid, name := range want {
-				if got[nid] == nil || got[nid].Name != name {
-					t.Errorf("thread %#x = %+v, want %q", nid, got[nid], name)
-				}
-			}
-			if len(got) != len(want) {
-				t.Errorf("%d threads, want %d", len(got), len(want))
-			}
-		})
-	}
-}
-
-func TestDamagedHeadersAreCountedAndHarmNoOther(t *testing.T) {
-	for _, list := range []bool{true, false} {
-		text := fakeDump(list, fakeThread{"a", 0x7f0000001000, 0x101}, fakeThread{"b", 0x7f0000002000, 0x102}, fakeThread{"two\nlines", 0x7f0000003000, 0x103})
-		text = strings.Replace(text, "tid=0x00007f0000002000", "ti", 1)
-		d := parseReply([]byte(text))
-		got := d.ByNID(nil)
-		if d.Bad != 1 || len(got) != 3 || got[0x101].Name != "a" || got[0x103].Name != "two\nlines" || len(got[0x101].Frames) == 0 {
-			t.Errorf("list %v: bad %d, %+v", list, d.Bad, d.Threads)
-		}
-	}
-}
-
 func TestNamesAreDecodedFromTheJVMsUTF8(t *testing.T) {
 	tests := map[string]string{
 		"plain ünï":                       "plain ünï",
@@ -291,79 +181,4 @@ func TestLongLinesKeepBothEnds(t *testing.T) {
 	if got := d.ByNID(nil); len(got) != 3 || len(got[0x101].Name) != maxName || got[0x102].Name != "b" {
 		t.Errorf("%d threads", len(got))
 	}
-}
-
-// FuzzParseDump: whatever the text, parsing ends, keeps its bounds, and does not depend on how the text is cut into reads.
-func FuzzParseDump(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		f.Fatal(files, err)
-	}
-	for _, name := range files {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(text)
-	}
-	for _, name := range hostileNames {
-		f.Add([]byte(fakeDump(true, fakeThread{name, 0x7f0000001000, 1})))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		dumps, err := ParseDump(bytes.NewReader(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := ParseDump(iotest.OneByteReader(bytes.NewReader(text)))
-		if err != nil || fmt.Sprint(deref(dumps)) != fmt.Sprint(deref(again)) {
-			t.Fatalf("read by single bytes: %v", err)
-		}
-		for _, d := range append(dumps, parseReply(text)) {
-			for nid, th := range d.ByNID(nil) {
-				if nid <= 0 || nid != th.NID {
-					t.Fatalf("thread %d has nid %d", nid, th.NID)
-				}
-			}
-			for _, th := range d.Threads {
-				if !utf8.ValidString(th.Name) || len(th.Name) > 3*maxName || len(th.Frames) > maxFrames {
-					t.Fatalf("thread out of bounds: %d, %d", len(th.Name), len(th.Frames))
-				}
-				for _, frame := range th.Frames {
-					if !utf8.ValidString(frame) || len(frame) > 3*maxFrame {
-						t.Fatalf("frame %q", frame)
-					}
-				}
-			}
-		}
-	})
-}
-
-// FuzzNames: a thread may bear any name; the parser must return just that name and leave the neighbours alone.
-func FuzzNames(f *testing.F) {
-	for _, name := range hostileNames {
-		f.Add(name)
-	}
-	f.Add("a\n\n\"b\" #9 prio=5 os_prio=0 tid=0x00007f0000009000 nid=0x2 runnable\n\n\"c")
-	f.Fuzz(func(t *testing.T, name string) {
-		if len(name) > maxName || strings.Contains(name, "7f000000") {
-			return
-		}
-		d := parseReply([]byte(fakeDump(true, fakeThread{"a", 0x7f0000001000, 1}, fakeThread{name, 0x7f0000002000, 2}, fakeThread{"b", 0x7f0000003000, 3})))
-		if len(d.Threads) != 4 || d.Bad != 0 {
-			t.Fatalf("%d threads, bad %d", len(d.Threads), d.Bad)
-		}
-		for i, want := range []string{"a", javaString(name), "b", "VM Thread"} {
-			if th := d.Threads[i]; th.Name != want || i < 3 && (len(th.Frames) != 1 || th.NID != i+1) {
-				t.Fatalf("thread %d = %+v, want %q", i, th, want)
-			}
-		}
-	})
-}
-
-func deref(dumps []*Dump) []Dump {
-	var values []Dump
-	for _, d := range dumps {
-		values = append(values, *d)
-	}
-	return values
 }

@@ -21,6 +21,7 @@ type process struct {
 	pid   int
 	dir   *os.File // /proc/PID
 	start uint64   // start time in clock ticks, as a second proof of identity
+	kind  machine  // what it was last seen to run; noMachine: not looked yet
 }
 
 // status is what /proc/PID/status tells.
@@ -36,7 +37,8 @@ type status struct {
 // openProcess takes hold of a process. The caller closes it.
 func openProcess(pid int) (*process, error) {
 	if self, err := os.Readlink("/proc/self"); err != nil || self != strconv.Itoa(os.Getpid()) {
-		return nil, fault(pid, ErrNamespace, "/proc/self is %q, this is process %d; mount the /proc of this pid namespace or run in the host's (docker: --pid=host)", self, os.Getpid())
+		return nil, fault(pid, ErrNamespace, "/proc/self is %q, this is process %d; "+
+			"mount the /proc of this pid namespace or run in the host's (docker: --pid=host)", self, os.Getpid())
 	}
 	fd, err := unix.Open(fmt.Sprintf("/proc/%d", pid), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -142,7 +144,8 @@ func (p *process) status() (status, error) {
 	return s, nil
 }
 
-// parseStatus reads the lines of a /proc/PID/status that matter here. Name, the one line that the process chooses, has its newlines escaped by the kernel.
+// parseStatus reads the lines of a /proc/PID/status that matter here. Name, the one line that the process
+// chooses, has its newlines escaped by the kernel.
 func parseStatus(r io.Reader) (status, error) {
 	var s status
 	var err error

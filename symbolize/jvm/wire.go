@@ -76,7 +76,8 @@ func parseReplyCode(cmd string, reply []byte) ([]byte, error) {
 	code, err := strconv.Atoi(string(line[:min(len(line), 12)]))
 	if err != nil || !ok && len(reply) > 12 {
 		if len(reply) == 0 {
-			return nil, fmt.Errorf("%w: %s: it closed the connection without an answer (it accepts its own user only, or is ending)", ErrRefused, cmd)
+			return nil, fmt.Errorf("%w: %s: it closed the connection without an answer "+
+				"(it accepts its own user only, or is ending)", ErrRefused, cmd)
 		}
 		return nil, fmt.Errorf("%w: %s: the answer does not begin with a code: %q", ErrRefused, cmd, clip(string(reply[:min(len(reply), 64)]), 64))
 	}
