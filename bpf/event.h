@@ -15,11 +15,13 @@ enum op {
 	OP_SHMDT,
 	OP_REMAP_FILE_PAGES,
 	OP_FORK, /* addr, len: the child's space and generation; ret: its tgid */
-	OP_EXEC, /* the new space is the record's; addr, len: the old space and generation */
-	OP_EXIT, /* the last thread of tgid is gone; ret: exit code as in wait(2); flags: 1 = killed for want of memory */
+	OP_EXEC, /* the new space is the record's; addr, len: the old one; new_len, target: comm;
+		    ret: tgid */
+	OP_EXIT, /* the last thread of tgid is gone; ret: exit code as in wait(2); flags: 1 = killed
+		    for want of memory */
 	OP_VOID,
 	OP_SHARE, /* vfork, CLONE_VM: ret is a further tgid of this space */
-	OP_END, /* exit_mmap: nothing comes after */
+	OP_END,	  /* exit_mmap: nothing comes after */
 };
 
 /* When a record was made. Only the enter-exit back end makes PHASE_ENTER. */
@@ -29,8 +31,8 @@ enum phase {
 };
 
 struct event {
-	__u64 seq; /* drawn under the mmap lock, dense per space, from 1; 0 = none */
-	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 seq;	/* drawn under the mmap lock, dense per space, from 1; 0 = none */
+	__u64 time_ns;	/* CLOCK_MONOTONIC */
 	__u64 start_ns; /* the thread's start, CLOCK_BOOTTIME */
 	__u64 addr;
 	__u64 len;
@@ -45,13 +47,14 @@ struct event {
 	__u32 flags;
 	__u16 op;
 	__u16 phase;
-	__u32 fresh; /* seq is 0 and the thread has drawn no number yet: the call began before we did */
+	__u32 fresh; /* seq is 0 and the thread has drawn no number yet: the call began before we
+			did */
 };
 _Static_assert(sizeof(struct event) == 96, "struct event is an ABI");
 
 /* Write locks of a followed space that draw no number, by what took them. */
 enum untraced {
-	UNTRACED_FAULT, /* stack growth and other faults */
+	UNTRACED_FAULT,	 /* stack growth and other faults */
 	UNTRACED_COMPAT, /* int 0x80 and 32-bit tasks: no sys_exit tracepoint tells what they did */
 	UNTRACED_FOREIGN, /* another task's work on this space */
 	UNTRACED_SHADOW_STACK,
@@ -76,13 +79,13 @@ enum space_status {
 /* One slot of the mmapable array "states"; 0 is never used. User space reads
  * it with plain loads: it is the hot path's only way to count. */
 struct space_state {
-	__u64 lockseq; /* last number drawn; written under the mmap lock */
-	__u64 completed; /* numbers whose record is in the ring, or counted below */
-	__u64 dropped; /* numbers whose record found the ring full */
-	__u64 missed; /* numbers that no exit program took up */
-	__u64 skipped; /* calls that succeeded without a number */
-	__u64 madvise; /* calls: they change residency, not mapping */
-	__u64 dontfork; /* madvise(MADV_DONTFORK or MADV_DOFORK): a child's map differs */
+	__u64 lockseq;	  /* last number drawn; written under the mmap lock */
+	__u64 completed;  /* numbers whose record is in the ring, or counted below */
+	__u64 dropped;	  /* numbers whose record found the ring full */
+	__u64 missed;	  /* numbers that no exit program took up */
+	__u64 skipped;	  /* calls that succeeded without a number */
+	__u64 madvise;	  /* calls: they change residency, not mapping */
+	__u64 dontfork;	  /* madvise(MADV_DONTFORK or MADV_DOFORK): a child's map differs */
 	__u64 unfollowed; /* children for which no slot was free */
 	__u64 untraced[UNTRACED_MAX];
 	__u64 mm; /* struct mm_struct *, the key in the map of spaces */

@@ -10,7 +10,8 @@
 #include <bpf/bpf_tracing.h>
 #include "event.h"
 
-#define WAKEUP_BYTES (64 << 10) /* below this much queued data the reader's own deadline wakes it */
+#define WAKEUP_BYTES (64 << 10) /* below this much queued data the reader's own deadline wakes it  \
+				 */
 #define MAX_SPACES 4096
 #define MAX_THREADS 32768
 #define MADV_DONTFORK 10
@@ -80,7 +81,8 @@ const enum phase *unused_phase __attribute__((unused));
 const enum untraced *unused_untraced __attribute__((unused));
 const enum space_status *unused_status __attribute__((unused));
 
-/* The kernel has no exit_mmap tracepoint: a space ends with its thread group's last thread, or exec. */
+/* The kernel has no exit_mmap tracepoint: a space ends with its thread group's last thread, or
+ * exec. */
 const volatile bool no_exit_mmap;
 
 #define COUNT(counter) __sync_fetch_and_add(&(counter), 1)
@@ -92,12 +94,13 @@ static __always_inline struct space_state *state_of(__u32 space)
 
 static __always_inline __u64 wakeup(void)
 {
-	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= WAKEUP_BYTES ? BPF_RB_FORCE_WAKEUP :
-									       BPF_RB_NO_WAKEUP;
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= WAKEUP_BYTES ? BPF_RB_FORCE_WAKEUP
+									     : BPF_RB_NO_WAKEUP;
 }
 
 /* A record with its common part, or NULL and counted. */
-static __always_inline struct event *reserve(struct space_state *st, __u32 space, __u16 op, __u64 seq)
+static __always_inline struct event *reserve(struct space_state *st, __u32 space, __u16 op,
+					     __u64 seq)
 {
 	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	__u64 id;
@@ -145,7 +148,8 @@ static __always_inline void miss(struct call *c)
 	c->seq = 0;
 }
 
-/* Without exit_mmap: the space of a thread group that exits or execs ends if it was made for that group. */
+/* Without exit_mmap: the space of a thread group that exits or execs ends if it was made for that
+ * group. */
 static __always_inline void end_space(struct space_state *st, __u32 space, __u32 tgid)
 {
 	__u64 key = st->mm;
@@ -325,7 +329,8 @@ int BPF_PROG(lock_four, struct mm_struct *mm, const char *memcg, bool write, boo
 }
 
 /* Takes the number of the current thread's call out of its slot, with the break as it was. */
-static __always_inline __u64 take(__u32 tid, __u32 space, __u32 gen, long nr, struct pt_regs *regs, __u64 *brk)
+static __always_inline __u64 take(__u32 tid, __u32 space, __u32 gen, long nr, struct pt_regs *regs,
+				  __u64 *brk)
 {
 	struct call *c = bpf_map_lookup_elem(&calls, &tid);
 	__u64 seq;
@@ -435,7 +440,7 @@ static __always_inline int on_exit(struct sys_exit_ctx *ctx, __u16 op, long nr, 
 
 #define SYS_EXIT(name, op)                                                                         \
 	SEC("tracepoint/syscalls/sys_exit_" #name)                                                 \
-	int sys_exit_##name(struct sys_exit_ctx *ctx)                                                  \
+	int sys_exit_##name(struct sys_exit_ctx *ctx)                                              \
 	{                                                                                          \
 		return on_exit(ctx, op, NR_##name, false);                                         \
 	}
@@ -611,6 +616,7 @@ int BPF_PROG(task_exec, struct task_struct *task, int old_pid)
 		e->addr = ref->space;
 		e->len = ref->gen;
 		e->ret = tgid;
+		bpf_get_current_comm(&e->new_len, sizeof(e->new_len) + sizeof(e->target));
 		e->start_ns = BPF_CORE_READ(task, start_boottime);
 		submit(st, e, 0);
 	}

@@ -1,8 +1,10 @@
 package tracer
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -145,6 +147,10 @@ func (t *Tracer) execed(e *bpf.Event) {
 	}
 	s := t.newSpace(e.Space, e.Gen, pid)
 	s.Events.Received++
+	var comm [16]byte
+	binary.NativeEndian.PutUint64(comm[:8], e.NewLen)
+	binary.NativeEndian.PutUint64(comm[8:], e.Target)
+	s.Comm, _, _ = strings.Cut(string(comm[:]), "\x00")
 	t.openSeeded(s)
 	if old != nil && old.gone() {
 		t.settleEnd(old, time.Now())

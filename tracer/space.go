@@ -15,6 +15,7 @@ type Space struct {
 	PIDs   []int  // every thread group that used it, the first one first
 	Parent string // ID of the space it was forked from, or ""
 	Exec   int    // how many execs of this PID came before
+	Comm   string // as exec set it, raw; "" for a space that was attached to or forked
 	Since  time.Time
 	Events Counters
 

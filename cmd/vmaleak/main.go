@@ -42,6 +42,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "vmaleak:", waitAndExec(args[1:]))
 		return exitError
 	}
+	if len(args) > 0 && args[0] == demoHelper {
+		fmt.Fprintln(stderr, "vmaleak:", demoWorkload())
+		return exitError
+	}
 	root := newRoot(env{stdout, stderr})
 	root.SetArgs(args)
 	root.SetOut(stdout)

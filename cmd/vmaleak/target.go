@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -41,9 +42,16 @@ func (s *session) open(sp *tracer.Space) {
 			p.Name, p.Comm, p.Exe, p.Cmdline = op.Name, op.Comm, op.Exe, op.Cmdline
 		}
 	}
+	if sp.Comm != "" {
+		p.Comm = strings.ToValidUTF8(sp.Comm, "\ufffd")
+		p.Name = p.Comm
+	}
 	t.books = s.books.Open(p, sp.VM(), sp.Since)
 	s.targets[sp] = t
 	s.ofBooks[t.books] = t
+	if sp.Parent == "" { // attached to, or just executed: it may end before the next look
+		s.learn(t)
+	}
 }
 
 // refresh reads anew who the processes and threads are, and has dumps taken.

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"vmaleak/report"
+	"vmaleak/strace"
+	"vmaleak/vma"
+)
+
+func (im *importer) note(format string, args ...any) {
+	im.notes = append(im.notes, fmt.Sprintf(format, args...))
+}
+
+// readPmaps holds the rows of pmap tables against the ledger.
+func (im *importer) readPmaps() error {
+	for _, name := range im.files[strace.PmapFile] {
+		f, _, err := strace.Open(name)
+		if err != nil {
+			return fmt.Errorf("import: %w", err)
+		}
+		p, err := strace.ParsePmap(f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return fmt.Errorf("import %s: %w", name, err)
+		}
+		im.warn("pmap-lines", filepath.Base(name)+": lines that are no rows", int64(p.Bad))
+		for i := range p.Rows {
+			im.pmapRow(filepath.Base(name), p, &p.Rows[i])
+		}
+	}
+	return nil
+}
+
+// pmapRow says of a large nameless row how much of it the ledger explains.
+func (im *importer) pmapRow(name string, p *strace.Pmap, row *strace.PmapRow) {
+	const large = 16 << 20
+	if row.Mapping != "" || row.Len() < large {
+		return
+	}
+	var held uint64
+	for _, sp := range im.spaces {
+		for a := range sp.vm.Over(row.Range) {
+			if a.Kind.Exported() && (a.Origin == vma.Traced || a.Origin == vma.Inferred) {
+				held += a.Intersect(row.Range).Len()
+			}
+		}
+	}
+	if held == 0 {
+		return
+	}
+	resident := ""
+	if rss, ok := p.Value(row, "Rss"); ok {
+		resident = fmt.Sprintf(", %s resident", report.Bytes(rss))
+	}
+	im.note("%s: row %v, %s%s: the mappings above are %s of it", name, row.Range, report.Bytes(row.Len()), resident, report.Bytes(held))
+}
+
+// readLogs sets the application's refusals against the ledger.
+func (im *importer) readLogs() error {
+	for _, name := range im.files[strace.LogFile] {
+		f, _, err := strace.Open(name)
+		if err != nil {
+			return fmt.Errorf("import: %w", err)
+		}
+		refusals, err := strace.ParseLog(f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return fmt.Errorf("import %s: %w", name, err)
+		}
+		if len(refusals) == 0 {
+			im.note("%s: no error about direct memory", filepath.Base(name))
+			continue
+		}
+		last := refusals[len(refusals)-1]
+		im.note("%s: %s refused direct memory %d times, last at line %d: %s asked for, %s of %s in use", filepath.Base(name),
+			last.Counter, len(refusals), last.Line, report.Bytes(last.Requested), report.Bytes(last.Used), report.Bytes(last.Limit))
+		im.older(last)
+	}
+	if im.limit > 0 {
+		im.note("limit given: %s of direct memory", report.Bytes(im.limit))
+	}
+	return nil
+}
+
+// older tells how many blocks of the refused size must be older than the log:
+// malloc maps each with one page more.
+func (im *importer) older(r strace.OutOfDirect) {
+	if r.Requested == 0 {
+		return
+	}
+	in, seen := r.Used/r.Requested, uint64(0)
+	for _, sp := range im.spaces {
+		for a := range sp.vm.All() {
+			if a.Kind.Exported() && a.Acquired > r.Requested && a.Acquired <= r.Requested+8192 {
+				seen++
+			}
+		}
+	}
+	if seen > 0 && in > seen {
+		im.note("  that is %d blocks of %s: %d are above, so %d are older than the strace log", in, report.Bytes(r.Requested), seen, in-seen)
+	}
+}
