@@ -10,8 +10,7 @@
 #include <bpf/bpf_tracing.h>
 #include "event.h"
 
-#define WAKEUP_BYTES (64 << 10) /* below this much queued data the reader's own deadline wakes it  \
-				 */
+#define WAKEUP_BYTES (64 << 10) /* below, the reader wakes by its own deadline */
 #define MAX_SPACES 4096
 #define MAX_THREADS 32768
 #define MADV_DONTFORK 10
