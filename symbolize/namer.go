@@ -16,6 +16,7 @@ import (
 const (
 	maxDead   = 4096 // dead threads kept
 	maxAbsent = 4096 // threads remembered as not found until the next Refresh
+	maxReread = 512  // known threads read anew by one Refresh
 	maxLooks  = 256  // immediate looks at new threads between two Refreshes
 )
 
@@ -71,6 +72,7 @@ type Namer struct {
 	clock   uint64
 	absent  map[threadKey]struct{} // seen, but not in /proc: until the next Refresh
 	looks   int
+	cursor  int // where the next Refresh begins to read known threads anew
 	buf     []byte
 
 	dumps
@@ -114,9 +116,13 @@ func (n *Namer) Close() error {
 
 // Refresh reads /proc/PID/task: new threads are added, those that are missing
 // are marked dead and keep their last name, comms are read anew. now is the
-// date given to those found dead. It costs one small read per thread. The error
-// wraps ErrGone when the process has ended; what is known stays.
-func (n *Namer) Refresh(now time.Time) error {
+// date given to those found dead. It costs one small read (about 8 µs) per
+// thread; of more than 512 known threads, 512 are read anew each time, in turn.
+// The error wraps ErrGone when the process has ended; what is known stays.
+func (n *Namer) Refresh(now time.Time) error { return n.refresh(now, maxReread) }
+
+// refresh reads new threads and at most so many of the known ones.
+func (n *Namer) refresh(now time.Time, rereads int) error {
 	n.looks = 0
 	clear(n.absent)
 	tick := bootTicks()
@@ -131,7 +137,14 @@ func (n *Namer) Refresh(now time.Time) error {
 		return err
 	}
 	alive := make(map[int]bool, len(tids))
-	for _, tid := range tids {
+	from := n.cursor % len(tids)
+	n.cursor = from + rereads
+	for i := range tids {
+		tid := tids[(from+i)%len(tids)]
+		if n.live[tid] != nil && i >= rereads {
+			alive[tid] = true
+			continue
+		}
 		st, err := n.readTask(tid)
 		if err != nil || st.State == 'Z' || st.State == 'X' {
 			continue // it died since the folder was listed

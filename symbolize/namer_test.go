@@ -1,16 +1,12 @@
 package symbolize
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 	"testing"
 	"time"
 	"unicode/utf8"
-
-	"vmaleak/symbolize/jvm"
 )
 
 var day = time.Unix(1_700_000_000, 0)
@@ -127,155 +123,45 @@ func (n *Namer) put(tid int, start uint64, comm string) *entry {
 	return e
 }
 
-func dumpOf(from, to uint64, threads ...jvm.Thread) Result {
-	return Result{Dump: &jvm.Dump{Threads: threads, Took: time.Millisecond}, from: from, to: to}
-}
-
-func TestDumpNamesOnlyWhoWasThere(t *testing.T) {
-	const from, to = 1000, 1010
-	type thread struct {
-		start uint64
-		gone  uint64 // 0: alive
+func TestManyThreadsAreReadInTurn(t *testing.T) {
+	p := mustHelper(t, "threads", nil)
+	p.line()
+	n := NewNamer(p.pid(), NamerOptions{})
+	defer n.Close()
+	for range 20 {
+		p.ask("first")
 	}
-	for _, c := range []struct {
-		what    string
-		threads []thread
-		named   int // index of the thread that gets the name; -1: none
-	}{
-		{"there before the dump was asked for", []thread{{900, 0}}, 0},
-		{"started in the same tick", []thread{{1000, 0}}, -1},
-		{"started while the dump was made", []thread{{1005, 0}}, -1},
-		{"started after it", []thread{{1011, 0}}, -1},
-		{"died while it was made", []thread{{900, 1005}}, 0},
-		{"died after it, TID used again", []thread{{900, 1020}, {1015, 0}}, 0},
-		{"known dead before, TID used again before", []thread{{900, 950}, {940, 0}}, 1},
-		{"known dead before, nobody since", []thread{{900, 950}}, -1},
-		{"died meanwhile, TID used again meanwhile", []thread{{900, 1009}, {1006, 0}}, -1},
-	} {
-		n := still(t)
-		var es []*entry
-		for _, th := range c.threads {
-			e := n.put(7, th.start, "comm")
-			if th.gone != 0 {
-				n.bury(e, day, th.gone)
-			}
-			es = append(es, e)
+	if err := n.refresh(day, 3); err != nil { // new ones are always read
+		t.Fatal(err)
+	}
+	stale := 0
+	for th := range n.Threads() {
+		if e := n.threads[threadKey{th.TID, th.StartTicks}]; th.Comm == "first" {
+			e.Comm = "old"
+			stale++
 		}
-		n.Adopt(dumpOf(from, to, jvm.Thread{Name: "w-1", NID: 7}), day)
-		for i, e := range es {
-			if got := e.Name != nil; got != (i == c.named) {
-				t.Errorf("%s: thread %d named: %v", c.what, i, got)
+	}
+	rounds := 0
+	for left := stale; left > 0; rounds++ {
+		if err := n.refresh(day, 3); err != nil {
+			t.Fatal(err)
+		}
+		was := left
+		left = 0
+		for th := range n.Threads() {
+			if th.Comm == "old" {
+				left++
+			}
+			if !th.Alive {
+				t.Errorf("dead: %+v", th)
 			}
 		}
-	}
-}
-
-func TestThreadKnownBeforeTheDumpOfTheSameTick(t *testing.T) {
-	n := still(t)
-	known := n.put(1, 1000, "java")
-	if !n.Due(day) {
-		t.Fatal("not due")
-	}
-	fresh := n.put(2, 1000, "java")
-	n.Adopt(dumpOf(1000, 1000, jvm.Thread{Name: "a", NID: 1}, jvm.Thread{Name: "b", NID: 2}), day)
-	if known.Name == nil || fresh.Name != nil {
-		t.Errorf("known before: %v, found after: %v", known.Name, fresh.Name)
-	}
-}
-
-func TestEmptyAndUnknownNames(t *testing.T) {
-	n := still(t)
-	empty, native, young := n.put(1, 10, "java"), n.put(2, 10, "native-1"), n.put(3, 950, "java")
-	n.Adopt(dumpOf(1000, 1001, jvm.Thread{Name: "", NID: 1}, jvm.Thread{Name: "forged", NID: 99}), day)
-	if empty.Name == nil || *empty.Name != "" || empty.Pool != "" || empty.Label() != "" {
-		t.Errorf("an empty Java name is %+v", empty.Thread)
-	}
-	if native.Name != nil || native.Pool != "native-#" || native.Label() != "native-1" || !native.nameless {
-		t.Errorf("a native thread is %+v", native)
-	}
-	if young.nameless {
-		t.Error("a thread that started just before the dump is given up")
-	}
-	if native.seen = true; native.wanted() {
-		t.Error("a native thread is asked for again")
-	}
-	if native.setComm("renamed"); !native.wanted() {
-		t.Error("a native thread with a new comm is not asked for again")
-	}
-}
-
-func TestChurnDoesNotStormDumps(t *testing.T) {
-	n := still(t)
-	now := day
-	tick := uint64(1000)
-	dumps := 0
-	var last time.Time
-	for second := range 3600 {
-		now = now.Add(time.Second)
-		tick += 100
-		e := n.put(second+10, tick, "short") // a new thread each second, with events …
-		e.seen = true
-		if n.Due(now) {
-			if !last.IsZero() && now.Sub(last) < minInterval {
-				t.Fatalf("second %d: a dump %v after the last", second, now.Sub(last))
-			}
-			last = now
-			dumps++
-			n.Adopt(dumpOf(tick, tick+1), now) // … that the dump is always too early for
+		if was-left > 3 || rounds > 30 {
+			t.Fatalf("round %d: %d of %d read anew", rounds, was-left, was)
 		}
-		n.bury(e, now, tick)
-		n.evict()
 	}
-	if dumps < 2 || dumps > 3600/int(maxInterval/time.Second)+6 {
-		t.Errorf("%d dumps in an hour of churn", dumps)
-	}
-	// One that stays is asked for again, at once when the interval is over.
-	n.put(9, tick-200, "java").seen = true
-	now = now.Add(maxInterval)
-	if !n.Due(now) {
-		t.Fatal("not due")
-	}
-	n.Adopt(dumpOf(tick, tick+1, jvm.Thread{Name: "stays", NID: 9}), now)
-	if n.wait != minInterval {
-		t.Errorf("after a dump that told something the next may come after %v", n.wait)
-	}
-}
-
-func TestRefusals(t *testing.T) {
-	for _, c := range []struct {
-		err  error
-		next time.Duration // 0: never
-	}{
-		{jvm.ErrNotJVM, 0},
-		{jvm.ErrAttachDisabled, 0},
-		{jvm.ErrZombie, 0},
-		{ErrGone, 0},
-		{jvm.ErrNoSocket, firstLook},
-		{jvm.ErrNoHandler, firstLook},
-		{jvm.ErrStopped, firstLook},
-		{jvm.ErrTimeout, 2 * minInterval},
-		{context.Canceled, 2 * minInterval},
-	} {
-		n := still(t)
-		if !n.Due(day) {
-			t.Fatal("not due")
-		}
-		n.Adopt(Result{Err: fmt.Errorf("dial: %w", c.err)}, day)
-		if !errors.Is(n.Err(), c.err) {
-			t.Errorf("%v: the error is %v", c.err, n.Err())
-		}
-		if c.next == 0 {
-			if n.Due(day.Add(24 * time.Hour)) {
-				t.Errorf("%v: asked again", c.err)
-			}
-			continue
-		}
-		if n.Due(day.Add(c.next - 1)) {
-			t.Errorf("%v: asked again too early", c.err)
-		}
-		if !n.Due(day.Add(c.next)) {
-			t.Errorf("%v: not asked again after %v", c.err, c.next)
-		}
+	if stale != 20 {
+		t.Errorf("%d threads, want 20", stale)
 	}
 }
 

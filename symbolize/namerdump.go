@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"vmaleak/symbolize/jvm"
@@ -58,16 +59,17 @@ type Result struct {
 // come and go faster than dumps). A true answer is a ticket: it counts as a
 // dump, and Due is false until Adopt was given the result of Fetch.
 func (n *Namer) Due(now time.Time) bool {
-	return n.dueAfter(n.wait, now)
+	return n.dueAfter(n.wait, false, now)
 }
 
-// DueLast is Due at the end of a trace: without waiting longer than 30 s
-// because earlier dumps told nothing new.
+// DueLast is Due at the end of a trace: for every live thread without a name,
+// with events or not, and without waiting longer than 30 s because earlier
+// dumps told nothing new.
 func (n *Namer) DueLast(now time.Time) bool {
-	return n.dueAfter(min(n.wait, minInterval), now)
+	return n.dueAfter(min(n.wait, minInterval), true, now)
 }
 
-func (n *Namer) dueAfter(wait time.Duration, now time.Time) bool {
+func (n *Namer) dueAfter(wait time.Duration, all bool, now time.Time) bool {
 	if n.fetching || n.never || n.dirErr != nil || n.options.Attach == AttachNo {
 		return false
 	}
@@ -77,7 +79,7 @@ func (n *Namer) dueAfter(wait time.Duration, now time.Time) bool {
 	if !n.asked.IsZero() && now.Sub(n.asked) < wait {
 		return false
 	}
-	if n.effects.Dumps > 0 && !n.anyWanted() {
+	if n.effects.Dumps > 0 && !n.anyWanted(all) {
 		return false
 	}
 	n.asked, n.fetching = now, true
@@ -98,9 +100,11 @@ func (n *Namer) becameJVM(now time.Time) bool {
 	return n.isJVM
 }
 
-func (n *Namer) anyWanted() bool {
+// anyWanted reports whether a dump could tell something that somebody needs:
+// about threads with events, or about all.
+func (n *Namer) anyWanted(all bool) bool {
 	for _, e := range n.live {
-		if e.wanted() {
+		if e.wanted() || all && e.open() {
 			return true
 		}
 	}
@@ -169,7 +173,7 @@ func (n *Namer) Adopt(r Result, now time.Time) {
 	n.effects.Dumps++
 	n.effects.DumpPause += r.Dump.Took
 	n.version = r.Dump.JVM
-	_ = n.Refresh(now) // who has each TID now; a process that has ended keeps the names
+	_ = n.refresh(now, math.MaxInt/2) // who has each TID now; a process that has ended keeps the names
 
 	owners := map[int][]*entry{}
 	for _, e := range n.threads {

@@ -54,7 +54,10 @@ func ReadProcess(pid int) (*Process, error) {
 		if errors.Is(err, ErrGone) && pid > 0 && errors.Is(unix.Kill(pid, 0), unix.EPERM) {
 			return nil, fmt.Errorf("read process %d: %w (/proc is mounted with hidepid: run as root)", pid, os.ErrPermission)
 		}
-		return nil, fmt.Errorf("process %d: %w", pid, errors.Unwrap(err))
+		if errors.Is(err, ErrGone) {
+			return nil, fmt.Errorf("process %d: %w", pid, ErrGone)
+		}
+		return nil, err
 	}
 	switch {
 	case st.Flags&pfKthread != 0:

@@ -70,28 +70,24 @@ func readBelowRoot(pid int, path string, limit int64) ([]byte, error) {
 }
 
 // readSmallAt reads one small file below an open directory of /proc into buf,
-// without the cost of an os.File. It returns what fits into buf.
+// without the cost of an os.File. It is for files that the kernel gives out as
+// one record, in one read; what does not fit into buf is left out.
 func readSmallAt(dir int, name string, buf []byte) ([]byte, error) {
 	fd, err := openatRetry(dir, name)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	n := 0
-	for n < len(buf) {
-		m, err := unix.Read(fd, buf[n:])
+	for {
+		n, err := unix.Read(fd, buf)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if m == 0 {
-			break
-		}
-		n += m
+		return buf[:n], nil
 	}
-	return buf[:n], nil
 }
 
 func openatRetry(dir int, name string) (int, error) {

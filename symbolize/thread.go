@@ -44,8 +44,11 @@ type entry struct {
 
 func (e *entry) key() threadKey { return threadKey{e.TID, e.StartTicks} }
 
-// wanted reports whether a dump could tell something new that somebody needs.
-func (e *entry) wanted() bool { return e.Alive && e.seen && !e.named && !e.nameless }
+// open reports whether a dump could tell something new of the thread.
+func (e *entry) open() bool { return e.Alive && !e.named && !e.nameless }
+
+// wanted reports whether somebody needs it: events of the thread were seen.
+func (e *entry) wanted() bool { return e.seen && e.open() }
 
 // setComm notes the comm of now. A new comm makes the Java name stale (kept,
 // but asked for again), and a thread that had none may have one now.
