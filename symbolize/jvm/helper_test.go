@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := m.Run()
-	if dir, err := classes(); err == nil {
-		os.RemoveAll(dir)
+	if classDir != "" {
+		os.RemoveAll(classDir)
 	}
 	os.Exit(code)
 }
@@ -66,12 +66,16 @@ func waitFor(tb testing.TB, what string, holds func() bool) {
 	}
 }
 
+// classDir is what TestMain removes: the directory that classes made, if it was called.
+var classDir string
+
 // classes compiles the test program, once, into a directory that all users can read.
 var classes = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "vmaleak-jvm-")
 	if err != nil {
 		return "", err
 	}
+	classDir = dir
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return dir, err
 	}
