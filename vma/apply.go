@@ -27,6 +27,8 @@ func (s *Space) Apply(ev *Event) *Delta {
 		s.shmat(ev)
 	case OpShmdt:
 		s.shmdt(ev)
+	case OpRemapFilePages:
+		s.remapFilePages(s.span(ev.Addr, ev.Len))
 	}
 	return &s.delta
 }

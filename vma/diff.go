@@ -33,9 +33,10 @@ func (s *Space) views() []piece {
 
 // Diff lists where the anonymous memory of s differs from that of want, in
 // order of address, as maximal ranges.
-func (s *Space) Diff(want *Space) []Difference {
+func (s *Space) Diff(want *Space) []Difference { return diffPieces(s.views(), want.views()) }
+
+func diffPieces(have, need []piece) []Difference {
 	var out []Difference
-	have, need := s.views(), want.views()
 	at := func(list []piece, pos uint64) (View, uint64) { // the view at pos and where it ends
 		if len(list) == 0 {
 			return View{}, ^uint64(0)

@@ -29,11 +29,11 @@ func (s *Space) failed(ev *Event) {
 		switch {
 		case ev.Prot&protGrows == protGrows || r.Empty():
 		case ev.Prot&protGrows != 0: // the range began at the area's edge
-			s.dirty(whole)
+			s.dirtyAnon(whole)
 		case errno == unix.ENOMEM && found:
 			s.mprotect(ev, Range{r.Start, hole})
 		default:
-			s.dirty(r)
+			s.dirtyAnon(r)
 		}
 	case OpMmap:
 		switch {
@@ -65,11 +65,18 @@ func (s *Space) mremapFailed(ev *Event, errno unix.Errno) {
 		}
 	}
 	s.dirty(src)
-	s.dirty(dst)
+	s.delta.Dirty = append(s.delta.Dirty, dst) // into a hole too, something may have come
 }
 
-// dirty says that only /proc knows r, if there is anonymous memory in it.
+// dirty says that only /proc knows r, if any area is there to be changed.
 func (s *Space) dirty(r Range) {
+	if p := s.rows.seek(r.Start); !r.Empty() && !s.rows.end(p) && s.rows.start(p) < r.End {
+		s.delta.Dirty = append(s.delta.Dirty, r)
+	}
+}
+
+// dirtyAnon is dirty, if there is memory whose protection counts.
+func (s *Space) dirtyAnon(r Range) {
 	for p := s.rows.seek(r.Start); !s.rows.end(p) && s.rows.start(p) < r.End; p = s.rows.next(p) {
 		if a := s.rows.at(p); a.Kind != Opaque {
 			s.delta.Dirty = append(s.delta.Dirty, r)

@@ -54,12 +54,16 @@ func (s *Space) Reconcile(truth *Space, only []Range, origin Origin) ([]Differen
 // takeOpaque replaces every area of s that is not anonymous by truth's, where s has room.
 func (s *Space) takeOpaque(truth *Space) {
 	var stack, old []Area
+	segments := map[int64]Owner{} // by address: /proc does not tell their length
 	for a := range s.All() {
-		switch a.Kind {
-		case Stack:
+		switch {
+		case a.Kind == Stack:
 			stack = append(stack, a)
-		case Opaque:
+		case a.Kind == Opaque:
 			old = append(old, a)
+			if a.Op == OpShmat {
+				segments[a.At] = a.Owner
+			}
 		}
 	}
 	for _, a := range old {
@@ -75,9 +79,13 @@ func (s *Space) takeOpaque(truth *Space) {
 		}
 	}
 	for a := range truth.All() {
-		if !a.Kind.Exported() {
-			s.fill(a)
+		if a.Kind.Exported() {
+			continue
 		}
+		if o, ok := segments[a.At]; ok && a.Op == OpShmat {
+			a.Owner = o
+		}
+		s.fill(a)
 	}
 }
 

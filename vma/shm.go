@@ -52,6 +52,16 @@ func (s *Space) shmdt(ev *Event) {
 	}
 }
 
+// remapFilePages changes no coverage, but of a segment the places that shmdt looks for.
+func (s *Space) remapFilePages(r Range) {
+	for p := s.rows.seek(r.Start); !s.rows.end(p) && s.rows.start(p) < r.End; p = s.rows.next(p) {
+		if a := s.rows.at(p); a.Kind == Opaque && a.Op == OpShmat {
+			s.delta.Dirty = append(s.delta.Dirty, r)
+			return
+		}
+	}
+}
+
 // shmatFailed is the range that a failed SHM_REMAP may have unmapped.
 func (s *Space) shmatFailed(ev *Event) Range {
 	if ev.Flags&shmRemap == 0 || ev.Errno() == int64(unix.EINTR) {
