@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"sort"
@@ -20,12 +21,12 @@ func newDoctor(e env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor [-p PID]", Short: "Say what this kernel, these privileges and a JVM allow, and how to get the rest",
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := &doctor{env: e}
 			d.machine()
 			d.probes()
 			if pid != 0 {
-				d.process(pid)
+				d.process(cmd.Context(), pid)
 			}
 			if d.bad > 0 {
 				return fmt.Errorf("doctor: %d of %d things are missing: the lines marked NO say what to do", d.bad, d.bad+d.good)
@@ -161,7 +162,7 @@ func hooksOf(hooks map[string]string) string {
 }
 
 // process says what a target allows.
-func (d *doctor) process(pid int) {
+func (d *doctor) process(ctx context.Context, pid int) {
 	p, err := symbolize.ReadProcess(pid)
 	if err != nil {
 		d.check(false, fmt.Sprintf("process %d", pid), err.Error(), "give the PID of a running process (ps -e)")
@@ -176,7 +177,7 @@ func (d *doctor) process(pid int) {
 		d.note("JVM", "no: threads are named by the kernel's comm")
 		return
 	}
-	if err := jvm.Check(pid); err != nil {
+	if err := jvm.Check(ctx, pid); err != nil {
 		d.note("JVM", "thread names cannot be asked for, comm is used: "+err.Error())
 		return
 	}

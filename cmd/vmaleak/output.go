@@ -88,7 +88,7 @@ func (o *output) interval(now time.Time) error {
 			return nil
 		}
 		o.tables++
-		return report.Table(o.text, snap, o.options(true))
+		return report.Table(o.text, snap)
 	}
 	if err := report.Text(o.text, snap, o.options(true)); err != nil {
 		return fmt.Errorf("write the report: %w", err)
@@ -158,7 +158,7 @@ func (o *output) final(now time.Time) error {
 			return nil
 		}
 		snap, err := o.snapshot(now, true)
-		return errors.Join(err, report.Table(o.text, snap, o.options(false)))
+		return errors.Join(err, report.Table(o.text, snap))
 	}
 	snap, err := o.snapshot(now, false)
 	errs := []error{err}
@@ -206,7 +206,7 @@ func (o *output) writeByName(name string, snap *leak.Snapshot) error {
 
 // fileOptions makes files belong to the user who called sudo.
 func fileOptions() report.FileOptions {
-	o := report.FileOptions{UID: -1, GID: -1}
+	var o report.FileOptions
 	uid, err1 := strconv.Atoi(os.Getenv("SUDO_UID"))
 	gid, err2 := strconv.Atoi(os.Getenv("SUDO_GID"))
 	if os.Geteuid() == 0 && err1 == nil && err2 == nil {
