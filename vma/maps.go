@@ -67,6 +67,9 @@ func parseMapsRow(line []byte) (a Area, err error) {
 	a.Kind = Opaque
 	if bytes.HasPrefix(name, []byte("/SYSV")) {
 		a.Owner = Owner{Op: OpShmat, At: int64(a.Start - offset)}
+		for _, c := range inode { // the segment's number
+			a.Call = a.Call*10 + uint64(c-'0')
+		}
 	}
 	if string(inode) != "0" || perms[3] != 'p' {
 		return a, nil

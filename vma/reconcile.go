@@ -54,16 +54,12 @@ func (s *Space) Reconcile(truth *Space, only []Range, origin Origin) ([]Differen
 // takeOpaque replaces every area of s that is not anonymous by truth's, where s has room.
 func (s *Space) takeOpaque(truth *Space) {
 	var stack, old []Area
-	segments := map[int64]Owner{} // by address: /proc does not tell their length
 	for a := range s.All() {
-		switch {
-		case a.Kind == Stack:
+		switch a.Kind {
+		case Stack:
 			stack = append(stack, a)
-		case a.Kind == Opaque:
+		case Opaque:
 			old = append(old, a)
-			if a.Op == OpShmat {
-				segments[a.At] = a.Owner
-			}
 		}
 	}
 	for _, a := range old {
@@ -82,8 +78,14 @@ func (s *Space) takeOpaque(truth *Space) {
 		if a.Kind.Exported() {
 			continue
 		}
-		if o, ok := segments[a.At]; ok && a.Op == OpShmat {
-			a.Owner = o
+		for len(old) > 0 && old[0].End <= a.Start {
+			old = old[1:]
+		}
+		for i := 0; i < len(old) && old[i].Start < a.End && a.Op == OpShmat; i++ {
+			if old[i].Op == OpShmat && old[i].At == a.At {
+				a.Owner = old[i].Owner // /proc does not tell the segment's length
+				break
+			}
 		}
 		s.fill(a)
 	}
