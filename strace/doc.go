@@ -49,10 +49,14 @@
 // records wait; the last is counted (Stats.Forced).
 //
 // Merge orders the files of strace -ff by the same instants: a call's start,
-// or its start and duration (-T). Without -T an acquisition's end is not in
-// the log and its start must do; with -t (whole seconds) the order inside one
-// second is not known at all (Stats.Precision). Logs of strace -z hold lines
-// in the order in which calls ended, which is kept.
+// or its start and duration (-T), which is a little early. Without -T an
+// acquisition's end is not in the log and its start must do; with -t (whole
+// seconds) the order inside one second is hardly known (Stats.Precision). So
+// Merge also goes by the addresses: an mmap that got memory which is still
+// mapped waits for its release, if that is another thread's next call;
+// otherwise it is counted (Stats.Conflicts). One file of strace -f is exact,
+// and better than -ff. Logs of strace -z hold lines in the order in which
+// calls ended, which is kept.
 //
 // # Time
 //

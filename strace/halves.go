@@ -151,19 +151,9 @@ func (r *Reader) pair(n int64, res result, now int64) {
 // squeeze puts an mremap whose source another thread got while it was under
 // way just before the call that got it. It is false if there is none.
 func (r *Reader) squeeze(n int64, rec *Record) bool {
-	from := vma.Range{Start: rec.Event.Addr, End: rec.Event.Addr + rec.Event.Len}
 	for k := n + 1; k < r.queue.tail; k++ {
 		got := r.queue.at(k)
-		ev := &got.rec.Event
-		if got.state != ready || got.rec.Kind != Call || ev.Op != vma.OpMmap && ev.Op != vma.OpMremap || ev.Failed() ||
-			got.rec.AddressUnknown || ev.Thread == rec.Event.Thread {
-			continue
-		}
-		length := ev.Len
-		if ev.Op == vma.OpMremap {
-			length = ev.NewLen
-		}
-		if !from.Overlaps(vma.Range{Start: uint64(ev.Ret), End: uint64(ev.Ret) + length}) {
+		if got.state != ready || !takesSource(&got.rec, rec) {
 			continue
 		}
 		for i := n; i < k-1; i++ { // those between move up
@@ -172,11 +162,26 @@ func (r *Reader) squeeze(n int64, rec *Record) bool {
 				r.halves.waiting[moved.rec.TID] = i
 			}
 		}
-		rec.Event.Time = min(rec.Event.Time, ev.Time)
+		rec.Event.Time = min(rec.Event.Time, got.rec.Event.Time)
 		*r.queue.at(k - 1) = slot{rec: *rec, sys: sysMremap}
 		return true
 	}
 	return false
+}
+
+// takesSource reports whether got mapped memory that the mremap moved away from.
+func takesSource(got, mremap *Record) bool {
+	ev := &got.Event
+	if got.Kind != Call || ev.Op != vma.OpMmap && ev.Op != vma.OpMremap || ev.Failed() || got.AddressUnknown ||
+		ev.Thread == mremap.Event.Thread {
+		return false
+	}
+	length := ev.Len
+	if ev.Op == vma.OpMremap {
+		length = ev.NewLen
+	}
+	from := vma.Range{Start: mremap.Event.Addr, End: mremap.Event.Addr + mremap.Event.Len}
+	return from.Overlaps(vma.Range{Start: uint64(ev.Ret), End: uint64(ev.Ret) + length})
 }
 
 // lose takes the beginning that tid left without an end for a success.

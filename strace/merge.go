@@ -1,10 +1,9 @@
 package strace
 
 import (
-	"cmp"
 	"container/heap"
-	"slices"
-	"time"
+
+	"vmaleak/vma"
 )
 
 // Merger yields the records of several logs in the order of their times. It
@@ -16,8 +15,12 @@ type Merger struct {
 	stats   Stats // of the tracker
 	cur     *Record
 	started bool
-	last    *Reader // gave cur
 	err     error
+
+	last      *Reader // gave cur
+	lastIndex int
+	moving    int // mremaps in heads that have begun
+	models    map[uint32]*vma.Space
 }
 
 // Merge orders the files of one strace -ff by time (see the package's text).
@@ -25,7 +28,7 @@ type Merger struct {
 // made one sequence: a file whose first line can only belong to the day after
 // the others' is moved there. The readers must be fresh and are the Merger's.
 func Merge(rs ...*Reader) *Merger {
-	m := &Merger{readers: rs}
+	m := &Merger{readers: rs, models: make(map[uint32]*vma.Space)}
 	m.tracker = newTracker(&m.stats)
 	return m
 }
@@ -40,13 +43,14 @@ func (m *Merger) Scan() bool {
 			m.pull(r, i)
 		}
 	} else if m.last != nil {
-		m.pull(m.last, m.heads.lastIndex)
+		m.pull(m.last, m.lastIndex)
 	}
 	for m.err == nil && len(m.heads.list) > 0 {
-		h := heap.Pop(&m.heads).(mergeHead)
-		m.last, m.heads.lastIndex, m.cur = h.reader, h.index, h.reader.cur
+		h := m.next()
+		m.last, m.lastIndex, m.cur = h.reader, h.index, h.reader.cur
 		if m.tracker.track(m.cur) {
 			h.reader.count(m.cur)
+			m.model(m.cur)
 			return true
 		}
 		m.pull(h.reader, h.index)
@@ -78,6 +82,9 @@ func (m *Merger) pull(r *Reader, index int) {
 			at = r.mergeAt
 		}
 		r.mergeAt = at
+		if movesAway(r.cur) {
+			at = r.cur.Start
+		}
 		heap.Push(&m.heads, mergeHead{r, index, at})
 	} else if err := r.Err(); err != nil && m.err == nil {
 		m.err = err
@@ -91,8 +98,7 @@ type mergeHead struct {
 }
 
 type mergeHeap struct {
-	list      []mergeHead
-	lastIndex int
+	list []mergeHead
 }
 
 func (h *mergeHeap) Len() int { return len(h.list) }
@@ -106,69 +112,4 @@ func (h *mergeHeap) Pop() any {
 	x := h.list[len(h.list)-1]
 	h.list = h.list[:len(h.list)-1]
 	return x
-}
-
-// startDays finds the files that begin after midnight. Times of day go round:
-// if the first times leave a gap of 16 hours or more, the trace began behind
-// it. Otherwise the file of the lowest PID began first, and a file that seems
-// to begin an hour or more before it began a day later.
-func (m *Merger) startDays() {
-	type first struct {
-		r   *Reader
-		sec int64
-	}
-	var list []first
-	var date time.Time
-	for i, r := range m.readers {
-		if i == 0 {
-			date = r.o.Date
-		}
-		if !r.o.Date.Equal(date) {
-			return // the caller knows
-		}
-		if sec, ok := r.firstSecond(); ok {
-			list = append(list, first{r, sec})
-		}
-	}
-	if len(list) < 2 {
-		return
-	}
-	slices.SortStableFunc(list, func(a, b first) int { return cmp.Compare(a.sec, b.sec) })
-	start, widest := int64(0), list[0].sec+day-list[len(list)-1].sec
-	if widest >= 16*3600 {
-		start = list[0].sec
-	}
-	for i := 1; i < len(list); i++ {
-		if gap := list[i].sec - list[i-1].sec; gap > widest {
-			if widest = gap; gap >= 16*3600 {
-				start = list[i].sec
-			}
-		}
-	}
-	if widest < 16*3600 {
-		lowest := slices.MinFunc(list, func(a, b first) int { return cmp.Compare(a.r.o.PID, b.r.o.PID) })
-		start = lowest.sec - 3600
-	}
-	for _, f := range list {
-		if f.sec < start {
-			f.r.clock.days = 1
-		}
-	}
-}
-
-// firstSecond is the time of day of the first line that has one.
-func (r *Reader) firstSecond() (int64, bool) {
-	head := r.lines.peek(64 << 10)
-	for len(head) > 0 {
-		line := head
-		if i := slices.Index(head, '\n'); i >= 0 {
-			line, head = head[:i], head[i+1:]
-		} else {
-			head = nil
-		}
-		if p := parsePrefix(line); p.stamp.kind == wall {
-			return p.stamp.sec, true
-		}
-	}
-	return 0, false
 }

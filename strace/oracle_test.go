@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +26,7 @@ func checkAgainstMaps(t *testing.T, s scanner, before, after []byte) {
 	t.Helper()
 	var space *vma.Space
 	var home uint32
+	var dirty []vma.Range // a failed mprotect over several areas may have changed the first: no log tells
 	for s.Scan() {
 		rec := s.Record()
 		if rec.Kind == BadLine {
@@ -48,6 +50,9 @@ func checkAgainstMaps(t *testing.T, s scanner, before, after []byte) {
 				t.Fatal(err)
 			}
 			for _, d := range space.Diff(want) {
+				if slices.ContainsFunc(dirty, func(r vma.Range) bool { return r.Covers(d.Range) }) {
+					continue
+				}
 				t.Errorf("differs from /proc/self/maps: %v: have %v, want %v", d.Range, d.Have, d.Want)
 			}
 			st := s.Stats()
@@ -61,7 +66,7 @@ func checkAgainstMaps(t *testing.T, s scanner, before, after []byte) {
 				t.Errorf("line %d: address unknown", rec.Line)
 				continue
 			}
-			space.Apply(ev)
+			dirty = append(dirty, space.Apply(ev).Dirty...)
 			if err := space.Check(); err != nil {
 				t.Fatalf("line %d: %v", rec.Line, err)
 			}

@@ -95,6 +95,8 @@ type Stats struct {
 	Forced     int64 // beginnings given up because 65,000 records waited for their end
 	UnknownBit int64 // flags with a name that is not known, taken for 0
 
+	Conflicts int64 // Merger: mmap calls that got memory whose release the logs show too late or not at all
+
 	AddressUnknown int64 // calls other than brk with AddressUnknown, before Infer
 	BreakUnknown   int64 // brk calls whose old break is unknown
 
@@ -127,6 +129,7 @@ func (s *Stats) add(o *Stats) {
 	s.NoResult += o.NoResult
 	s.Forced += o.Forced
 	s.UnknownBit += o.UnknownBit
+	s.Conflicts += o.Conflicts
 	s.AddressUnknown += o.AddressUnknown
 	s.BreakUnknown += o.BreakUnknown
 	s.Undated = s.Undated || o.Undated
