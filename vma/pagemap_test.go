@@ -46,15 +46,23 @@ func (o Owner) key() Owner {
 // sums is the exported bytes of each owner, and under the zero Owner the committed bytes.
 func (m *pagemap) sums() map[Owner]int64 {
 	out := map[Owner]int64{}
+	var run Owner // of the pages just before
+	var bytes, committed int64
 	for _, p := range m.pages {
 		if !p.kind.Exported() {
 			continue
 		}
-		out[p.owner.key()] += pageBytes
+		if p.owner != run {
+			out[run.key()] += bytes
+			run, bytes = p.owner, 0
+		}
+		bytes += pageBytes
 		if p.prot != 0 {
-			out[Owner{}] += pageBytes
+			committed += pageBytes
 		}
 	}
+	out[run.key()] += bytes
+	out[Owner{}] += committed
 	return out
 }
 

@@ -20,6 +20,8 @@ func (s *Space) shmat(ev *Event) {
 		r = s.span(uint64(ev.Ret), s.PageSize)
 		if ev.Flags&shmRemap != 0 {
 			s.delta.Dirty = append(s.delta.Dirty, whole)
+		} else {
+			s.delta.Dirty = append(s.delta.Dirty, r)
 		}
 	}
 	a := Area{r, Owner{Call: s.call, At: ev.Ret, Acquired: s.pages(ev.Len), Op: OpShmat}, ProtRead | ProtWrite, Opaque}
@@ -36,6 +38,7 @@ func (s *Space) shmat(ev *Event) {
 func (s *Space) shmdt(ev *Event) {
 	base := ev.Addr & (1<<56 - 1)
 	var seg Owner
+	var gone Range
 	for p := s.rows.seek(base); !s.rows.end(p); {
 		a := s.rows.at(p)
 		beyond := seg.Acquired != 0 && a.End > base+seg.Acquired
@@ -46,9 +49,15 @@ func (s *Space) shmdt(ev *Event) {
 			}
 			p = s.rows.next(p)
 		default:
-			seg = a.Owner
+			if seg.Op == 0 {
+				gone = a.Range
+			}
+			seg, gone.End = a.Owner, a.End
 			p = s.rows.remove(p, p.i+1)
 		}
+	}
+	if seg.Acquired == 0 && seg.Op != 0 { // pieces beyond its end would have stayed
+		s.delta.Dirty = append(s.delta.Dirty, gone)
 	}
 }
 
