@@ -212,12 +212,27 @@ func (t *Tracer) Drain() (inFlight []*Space, err error) {
 			}
 		}
 		if len(inFlight) == 0 || time.Now().After(deadline) {
-			return inFlight, nil
+			return inFlight, t.clean()
 		}
 		if err := t.Poll(time.Now().Add(time.Millisecond)); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// clean audits the spaces with ranges in doubt at once, so that what is shown next is as good as it gets.
+func (t *Tracer) clean() error {
+	again := false
+	for _, s := range t.bySlot {
+		if t.opt.Audit > 0 && len(s.dirty) > 0 && !s.gone() {
+			t.audit(s)
+			again = again || s.snap != nil
+		}
+	}
+	if again {
+		return t.Poll(time.Now().Add(5 * time.Millisecond))
+	}
+	return nil
 }
 
 // free gives a slot back once its space has ended.
