@@ -18,6 +18,16 @@ func (a *args) number() uint64 { return a.next(nullName) }
 // bits reads the next argument: names and numbers joined by |, as "21<<MAP_HUGE_SHIFT" too.
 func (a *args) bits(bit func([]byte) (uint64, bool)) uint64 { return a.next(bit) }
 
+// usual passes over text, the usual form of the next argument, if it is that.
+func (a *args) usual(text string) bool {
+	rest := a.b[min(a.i, len(a.b)):]
+	if a.bad || len(rest) <= len(text) || rest[0] != ' ' || string(rest[1:len(text)+1]) != text {
+		return false
+	}
+	a.i += len(text) + 1
+	return true
+}
+
 func nullName(s []byte) (uint64, bool) { return 0, string(s) == "NULL" }
 
 // more reports whether another argument follows.

@@ -129,6 +129,11 @@ func parseArgs(s sys, b []byte, rec *Record) (rest []byte, unknown int64, ok boo
 	switch s {
 	case sysMmap:
 		ev.Addr, ev.Len = a.number(), a.number()
+		if a.usual("PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)") { // for speed
+			ev.Prot, ev.Flags = unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS
+			a.i--
+			break
+		}
 		ev.Prot, ev.Flags = uint32(a.bits(protBit)), uint32(a.bits(mapBit))
 		a.number()
 		a.number()

@@ -54,11 +54,7 @@ func (c *clock) at(s *stamp) int64 {
 	if s.kind != epoch && c.date.IsZero() {
 		c.stats.Undated = true
 	}
-	precision := time.Second
-	for range min(s.digits, 9) {
-		precision /= 10
-	}
-	c.stats.Precision = max(c.stats.Precision, precision)
+	c.stats.Precision = max(c.stats.Precision, time.Duration(powers[9-min(s.digits, 9)]))
 	if !c.started {
 		c.started, c.stats.First = true, t
 	}

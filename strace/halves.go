@@ -102,8 +102,7 @@ func (r *Reader) resumed(b, body []byte, tid uint32, at *stamp) {
 		r.pair(n, res, now)
 		return
 	}
-	r.lose(tid)
-	if late, ok := r.halves.late[tid]; ok && late.sys == s {
+	if late, ok := r.halves.late[tid]; ok && late.sys == s && !waits {
 		delete(r.halves.late, tid)
 		r.stats.Pairs++
 		if late.state == waiting && finish(s, &late.rec, res, now) {
@@ -111,6 +110,7 @@ func (r *Reader) resumed(b, body []byte, tid uint32, at *stamp) {
 		}
 		return
 	}
+	r.lose(tid)
 	r.orphan(s, &probe, res, now)
 }
 

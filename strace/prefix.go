@@ -90,13 +90,13 @@ func parseStamp(b []byte, i int, s *stamp) int {
 		if j+5 >= len(b) || b[j+3] != ':' || n > 23 {
 			return i
 		}
-		m, a := digits(b, j+1)
-		sec, c := digits(b, j+4)
-		if a != j+3 || c != j+6 || m > 59 || sec > 60 {
+		m, ok1 := two(b[j+1], b[j+2])
+		sec, ok2 := two(b[j+4], b[j+5])
+		if !ok1 || !ok2 || m > 59 || sec > 60 || j+6 < len(b) && isDigit(b[j+6]) {
 			return i
 		}
-		s.kind, s.sec = wall, int64(n*3600+m*60+sec)
-		j = c
+		s.kind, s.sec = wall, int64(n)*3600+m*60+sec
+		j += 6
 	case '.':
 		s.kind, s.sec = relative, int64(n)
 		if n >= maxPID {
@@ -116,14 +116,22 @@ func parseStamp(b []byte, i int, s *stamp) int {
 	}
 	if j < len(b) && (b[j] == '.' || b[j] == ',') {
 		j++
-		unit := int32(100_000_000)
 		for ; j < len(b) && isDigit(b[j]); j++ {
-			s.nsec += int32(b[j]-'0') * unit
-			unit /= 10
-			s.digits++
+			if s.digits < 9 {
+				s.nsec = s.nsec*10 + int32(b[j]-'0')
+				s.digits++
+			}
 		}
+		s.nsec *= powers[9-s.digits]
 	}
 	return spaces(b, j)
+}
+
+var powers = [10]int32{1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
+
+// two is the number of two digits.
+func two(a, b byte) (int64, bool) {
+	return int64(a-'0')*10 + int64(b-'0'), isDigit(a) && isDigit(b)
 }
 
 // comm passes over "<name>" of strace -Y at i.

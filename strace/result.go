@@ -109,6 +109,9 @@ func parseResult(b []byte) (r result, ok bool) {
 	if len(rest) > 0 && rest[0] != ' ' && rest[0] != '<' {
 		return r, false
 	}
+	if i := spaces(rest, 0); i < len(rest) && (isDigit(rest[i]) || rest[i] == '[') { // another line
+		return r, false
+	}
 	if n := len(rest); n > 2 && rest[n-1] == '>' {
 		if k := bytes.LastIndex(rest, []byte(" <")); k >= 0 {
 			r.duration, r.timed = parseDuration(rest[k+2 : n-1])
