@@ -82,15 +82,13 @@ func (s *Space) mapped(src Range) Area {
 // hole. Only one area can be resized: dst is then unmapped whatever the model lacks of src.
 func (s *Space) move(ev *Event, src, dst Range, resized, keep bool) {
 	s.moved = append(s.moved[:0], s.remove(src)...)
-	var covered, anon uint64
+	var anon uint64
 	for i := range s.moved {
-		a := &s.moved[i]
-		covered += a.Len()
-		if a.Kind.Exported() {
+		if a := &s.moved[i]; a.Kind.Exported() {
 			anon += a.Len()
 		}
 	}
-	if covered == src.Len() || resized {
+	if resized {
 		s.release(dst)
 	}
 	for _, a := range s.moved {

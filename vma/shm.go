@@ -34,30 +34,28 @@ func (s *Space) shmat(ev *Event) {
 
 // shmdt removes what is left of the segment attached at ev.Addr, as
 // ksys_shmdt (ipc/shm.c) does: its first page may be gone, and other mappings
-// may lie in between.
+// may lie in between. The kernel's first area goes whole, the others if they
+// end within the segment; where its areas may be smaller than ours, the result is dirty.
 func (s *Space) shmdt(ev *Event) {
-	base := ev.Addr & (1<<56 - 1)
+	base, end := ev.Addr&(1<<56-1), ^uint64(0)
 	var seg Owner
-	var gone Range
-	for p := s.rows.seek(base); !s.rows.end(p); {
+	for p := s.rows.seek(base); !s.rows.end(p) && s.rows.start(p) < end; {
 		a := s.rows.at(p)
-		beyond := seg.Acquired != 0 && a.End > base+seg.Acquired
-		switch {
-		case a.Kind != Opaque || a.Op != OpShmat || uint64(a.At) != base || seg.Op != 0 && a.Owner != seg || beyond:
-			if seg.Acquired != 0 && a.Start >= base+seg.Acquired {
-				return
-			}
+		if a.Kind != Opaque || a.Op != OpShmat || uint64(a.At) != base || seg.Op != 0 && a.Owner != seg {
 			p = s.rows.next(p)
-		default:
-			if seg.Op == 0 {
-				gone = a.Range
-			}
-			seg, gone.End = a.Owner, a.End
-			p = s.rows.remove(p, p.i+1)
+			continue
 		}
-	}
-	if seg.Acquired == 0 && seg.Op != 0 { // pieces beyond its end would have stayed
-		s.delta.Dirty = append(s.delta.Dirty, gone)
+		first := seg.Op == 0
+		if seg = a.Owner; seg.Acquired != 0 {
+			end = base + seg.Acquired
+		}
+		if seg.Acquired == 0 || a.End > end {
+			s.delta.Dirty = append(s.delta.Dirty, a.Range)
+		}
+		if a.End > end && !first {
+			return
+		}
+		p = s.rows.remove(p, p.i+1)
 	}
 }
 

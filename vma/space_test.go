@@ -157,6 +157,8 @@ func TestApply(t *testing.T) {
 			"12-13 rw- anon mmap t1 #3\n16-18 r-- opaque", "; ; "},
 		{"a segment follows mremap", []Event{{Op: OpShmat, Len: pg(2), Ret: int64(pg(10))}, evMremap(1, 10, 2, 30, 2, 0), {Op: OpShmdt, Addr: pg(30)}}, "", "; ; "},
 		{"adjacent segments do not go together", []Event{{Op: OpShmat, Len: pg(2), Ret: int64(pg(10))}, {Op: OpShmat, Len: pg(2), Ret: int64(pg(12))}, {Op: OpShmdt, Addr: pg(12)}}, "10-12 rw- opaque", "; ; "},
+		{"a segment goes without the rest of an older one at its address", []Event{{Op: OpShmat, Len: pg(2), Ret: int64(pg(10))}, evMunmap(10, 1),
+			{Op: OpShmat, Len: pg(1), Ret: int64(pg(10))}, {Op: OpShmdt, Addr: pg(10)}}, "11-12 rw- opaque", "; ; "},
 		{"SHM_REMAP releases what was there", []Event{evMmap(1, 10, 3, 3), {Op: OpShmat, Len: pg(2), Flags: shmRemap, Ret: int64(pg(10))}}, "10-12 rw- opaque\n12-13 rw- anon mmap t1 #1", "; 10-12 t1; "},
 
 		{"mprotect that meets a hole has changed what is below", []Event{evMmap(1, 10, 2, 0), evMmap(1, 13, 2, 0), failed(evMprotect(2, 11, 4, 3), unix.ENOMEM)},
