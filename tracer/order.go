@@ -47,7 +47,8 @@ func (t *Tracer) run(s *Space) {
 func (t *Tracer) apply(s *Space, r *record) {
 	s.Events.Applied++
 	if r.fork {
-		t.forked(s, r, !s.deaf)
+		// Mid-way through a seed the model holds what came after the fork, too.
+		t.forked(s, r, !s.deaf && (s.snap == nil || s.snap.kind == audit))
 		return
 	}
 	if r.ev.Op == vma.OpVoid {

@@ -196,14 +196,23 @@ func (t *Tracer) drained() bool { return t.consumed >= t.produced }
 // 200 ms at most. It returns the spaces where a call is still in flight.
 func (t *Tracer) Drain() (inFlight []*Space, err error) {
 	want := map[*Space]uint64{}
+	if err := t.Poll(time.Now()); err != nil {
+		return nil, err
+	}
+	t.scan(time.Now())
 	for _, s := range t.bySlot {
 		if s.ready && s.state.Gen == s.gen {
 			want[s] = s.state.Lockseq
 		}
 	}
-	for deadline := time.Now().Add(200 * time.Millisecond); ; {
+	for deadline := time.Now().Add(quietTime); ; {
 		if err := t.Poll(time.Now()); err != nil {
 			return nil, err
+		}
+		for s := range want {
+			if _, ok := quiet(s.state); ok && s.deaf && !s.gone() {
+				t.resync(s, time.Now(), false) // without waiting for the next try
+			}
 		}
 		inFlight = inFlight[:0]
 		for s, seq := range want {
