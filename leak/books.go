@@ -32,6 +32,9 @@ func (b *builder) books() {
 			d.Acquired, d.Released, d.Freed = t.acquired, t.released, t.freed
 			d.LastAt = b.unix(t.count.last)
 			d.Size = t.mainSize()
+			if b.nameless(i) {
+				d.LikelyPool = text(b.group(i))
+			}
 			if !b.h.Brief {
 				b.accounts(i, t)
 			}

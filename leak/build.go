@@ -12,7 +12,7 @@ import (
 
 // Snapshot makes the document of what is known at the instant at. facts is
 // asked once for every space, and for an ended one only by the first snapshot
-// after its End; it may be nil. Dead threads that own nothing are folded here.
+// after its End, even if the space was too small to be kept; it may be nil. Dead threads that own nothing are folded here.
 func (l *Ledger) Snapshot(at time.Time, h Header, facts func(s *Space) Facts) *Snapshot {
 	if facts == nil {
 		facts = func(*Space) Facts { return Facts{} }
@@ -29,6 +29,11 @@ func (l *Ledger) Snapshot(at time.Time, h Header, facts func(s *Space) Facts) *S
 		snap.StartedAt, snap.EndedAt = date(h.StartedAt), date(at)
 	}
 	var rebooked uint64
+	for _, s := range l.dropped {
+		f := facts(s)
+		l.folded.lost += f.Events.Lost
+	}
+	l.dropped = nil
 	for _, s := range l.live {
 		b := builder{s: s, h: &h, at: at}
 		b.build(facts(s))
@@ -53,7 +58,7 @@ func (l *Ledger) Snapshot(at time.Time, h Header, facts func(s *Space) Facts) *S
 	}
 	if l.folded.count > 0 {
 		snap.Warnings = append(snap.Warnings, Warning{"ended-folded", fmt.Sprintf(
-			"ended address spaces beyond the %d largest were dropped, %d bytes together", l.opt.KeepEnded, l.folded.bytes), l.folded.count})
+			"ended address spaces beyond the %d largest were dropped, %d bytes and %d lost events together", l.opt.KeepEnded, l.folded.bytes, l.folded.lost), l.folded.count})
 	}
 	if rebooked > 0 {
 		snap.Warnings = append(snap.Warnings, Warning{"rebooked",
@@ -79,6 +84,7 @@ type builder struct {
 	list     []*thread // in the order of e.Threads; nil books where a thread owns nothing and never did
 	ids      []vma.Thread
 	index    map[*thread]int
+	likely   map[uint64]string // the only named pool that maps this size
 	stacks   map[uint32]*string
 	rebooked uint64
 }
@@ -129,6 +135,7 @@ func (b *builder) build(f Facts) {
 	}
 	b.threads(f.Threads)
 	b.mappings()
+	b.likelyPools()
 	b.books()
 	b.growth()
 	if !b.h.Brief {

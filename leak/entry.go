@@ -128,6 +128,7 @@ type Thread struct {
 	Comm        *string    `json:"comm"`
 	Name        *string    `json:"name"`
 	Pool        *string    `json:"pool"`
+	LikelyPool  *string    `json:"likely_pool"` // of a thread without any name: the one pool that maps the same size
 	Alive       *bool      `json:"alive"`
 	Outstanding uint64     `json:"outstanding"`
 	Committed   uint64     `json:"committed"` // of Outstanding
@@ -147,6 +148,7 @@ type Thread struct {
 type Pool struct {
 	Name        string     `json:"name"`
 	Threads     int        `json:"threads"` // that own bytes
+	Unnamed     int        `json:"unnamed"` // of Threads: counted here by Thread.LikelyPool
 	Outstanding uint64     `json:"outstanding"`
 	Committed   uint64     `json:"committed"`
 	Resident    *uint64    `json:"resident"`

@@ -34,10 +34,11 @@ func (o *Options) defaults() {
 // Ledger is the books of all spaces. One goroutine owns it and its Spaces;
 // only the Snapshots it makes may be shared.
 type Ledger struct {
-	opt    Options
-	live   []*Space
-	ended  []*Space
-	folded struct{ count, bytes uint64 }
+	opt     Options
+	live    []*Space
+	ended   []*Space
+	dropped []*Space // folded since the last snapshot
+	folded  struct{ count, bytes, lost uint64 }
 }
 
 // New makes an empty ledger.
@@ -105,5 +106,6 @@ func (l *Ledger) retire(s *Space) {
 	l.ended = slices.DeleteFunc(l.ended, func(o *Space) bool { return o == least })
 	l.folded.count++
 	l.folded.bytes += uint64(max(least.mapped, 0))
-	least.vm, least.entry, least.dropped = nil, nil, true
+	least.retain(nil)
+	l.dropped = append(l.dropped, least)
 }

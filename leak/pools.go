@@ -51,11 +51,47 @@ func (b *builder) poolSamples(name string) []sample {
 
 // group is the name of the pool that thread i counts to.
 func (b *builder) group(i int) string {
-	if f := b.facts[b.ids[i]]; f != nil {
-		return clean(f.group())
+	if !b.nameless(i) {
+		return clean(b.facts[b.ids[i]].group())
+	}
+	if t := b.list[i]; t != nil {
+		if size := t.mainSize(); size != nil {
+			return b.likely[*size]
+		}
 	}
 	return ""
 }
+
+// nameless reports whether nothing at all names thread i.
+func (b *builder) nameless(i int) bool {
+	f := b.facts[b.ids[i]]
+	return f == nil || f.Name == nil && f.Pool == "" && f.Comm == ""
+}
+
+// likelyPools finds the sizes of which one named pool only holds mappings.
+func (b *builder) likelyPools() {
+	b.likely = map[uint64]string{}
+	shared := map[uint64]bool{}
+	for i, t := range b.list {
+		if t == nil || b.nameless(i) {
+			continue
+		}
+		size, name := t.mainSize(), clean(b.facts[b.ids[i]].group())
+		if size == nil || *size < minKind {
+			continue
+		}
+		if other, ok := b.likely[*size]; ok && other != name {
+			shared[*size] = true
+		}
+		b.likely[*size] = name
+	}
+	for size := range shared {
+		delete(b.likely, size)
+	}
+}
+
+// minKind is the least length of call that tells a kind of memory.
+const minKind = 1 << 20
 
 // pools sums the threads by pool: those that acquired anything, largest first.
 func (b *builder) pools() {
@@ -73,6 +109,9 @@ func (b *builder) pools() {
 		}
 		if t.count.bytes > 0 {
 			p.Threads++
+			if name != "" && b.nameless(i) {
+				p.Unnamed++
+			}
 		}
 		p.Outstanding += t.count.bytes
 		p.Committed += t.count.committed
@@ -109,11 +148,13 @@ func (b *builder) pools() {
 // rows whose length is a multiple of the pool's size, as the kernel merges
 // neighbours. It cannot be told for small sizes, nor where two pools share one.
 func (b *builder) before() {
-	const least = 1 << 20
+	if b.h.Source != SourceLive {
+		return // a log does not show it
+	}
 	owner := map[uint64]*Pool{}
 	for i := range b.e.Pools {
 		p := &b.e.Pools[i]
-		if p.Size == nil || *p.Size < least || p.Committed == 0 {
+		if p.Size == nil || *p.Size < minKind || p.Committed == 0 {
 			continue
 		}
 		if other, taken := owner[*p.Size]; taken {
@@ -140,8 +181,9 @@ func (b *builder) before() {
 	})
 }
 
-// floor is the growth that could hide in the time watched: one mapping of the
-// size that is usual here, 16 MiB at least, just before or after.
+// floor is the growth that could hide in the time watched: what a pool got and
+// kept may be one step of many that come no more often, and one mapping of the
+// usual size, 16 MiB at least, may have come just before or after.
 func (b *builder) floor() *Floor {
 	size := uint64(16 << 20)
 	for _, p := range b.e.Pools {
@@ -150,11 +192,14 @@ func (b *builder) floor() *Floor {
 			break
 		}
 	}
+	for _, p := range b.e.Pools {
+		size = max(size, p.Committed)
+	}
 	watched := max(b.e.WatchedNS, 1)
 	f := &Floor{GrowthPerHour: round(perHour(size, watched)), WatchedNS: b.e.WatchedNS}
-	f.Why = fmt.Sprintf("one mapping of %d bytes may come less often than it was watched", size)
+	f.Why = fmt.Sprintf("%d bytes may come as seldom as once in the time watched", size)
 	if watched < int64(b.s.ledger.opt.Warmup) {
-		f.Why = fmt.Sprintf("watched for less than %v", b.s.ledger.opt.Warmup)
+		f.Why = fmt.Sprintf("too short to judge: watched for less than %v", b.s.ledger.opt.Warmup)
 	}
 	return f
 }

@@ -32,7 +32,6 @@ type Space struct {
 	endedBy string
 	endedAt time.Time
 	entry   *Entry // of an ended space, once made
-	dropped bool   // ended, and too small to be kept
 }
 
 // float is a row whose address is unknown.

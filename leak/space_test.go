@@ -198,3 +198,41 @@ func TestRebaseBooksAnewWhatWasReplacedUnseen(t *testing.T) {
 	want(t, "outstanding of the first", e.Threads[0].Outstanding, 13*page)
 	want(t, "outstanding of the second", e.Threads[1].Outstanding, 5*page)
 }
+
+func TestThreadsWithoutNamesCountToTheOnlyPoolOfTheirSize(t *testing.T) {
+	b := newBench(t, Options{})
+	name := "WorkerPetalGroup-9-5"
+	for i := range 4 {
+		b.mmap(tid(i+1), uint64(i+1)<<32, chunk, rw)
+	}
+	b.mmap(tid(5), 0x100000, 2*chunk, rw)
+	facts := []ThreadFacts{{Thread: tid(2), Name: &name, Alive: true}}
+	for _, id := range []int{1, 3, 4, 5} {
+		facts = append(facts, ThreadFacts{Thread: tid(id), Alive: true})
+	}
+	e := b.entry(facts...)
+	if p := e.Pools[0]; p.Name != "WorkerPetalGroup-9-#" || p.Threads != 4 || p.Unnamed != 3 || p.Mappings != 4 {
+		t.Errorf("pool: %+v", p)
+	}
+	if p := e.Pools[1]; p.Name != "" || p.Threads != 1 || p.Unnamed != 0 {
+		t.Errorf("the pool of the rest: %+v", p)
+	}
+	if th := e.Threads[0]; th.Pool != nil || th.LikelyPool == nil || *th.LikelyPool != "WorkerPetalGroup-9-#" {
+		t.Errorf("a thread without a name: %+v", th)
+	}
+}
+
+func TestFactsOfDroppedSpacesAreAskedOnce(t *testing.T) {
+	l := New(Options{KeepEnded: 1})
+	for i := range 5 {
+		s := l.Open(Process{PID: i + 1, Space: string(rune('a' + i))}, vma.New(vma.Options{}), epoch)
+		s.End(epoch, EndedExit)
+	}
+	asked := map[string]int{}
+	for range 2 {
+		l.Snapshot(epoch, Header{Source: SourceLive}, func(s *Space) Facts { asked[s.Process().Space]++; return Facts{} })
+	}
+	if len(asked) != 5 || asked["a"] != 1 || asked["e"] != 1 {
+		t.Errorf("asked: %v", asked)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"vmaleak/leak"
@@ -61,7 +62,11 @@ func (f *finding) holding() string {
 	} else {
 		text += fmt.Sprintf(", %s released", mebibytes(p.Released, 1))
 	}
-	return text + ", " + f.spread()
+	text += ", " + f.spread()
+	if p.Unnamed > 0 {
+		text += fmt.Sprintf(" (%d of them are not named, but no other pool maps this size)", p.Unnamed)
+	}
+	return text
 }
 
 // spread says how the mappings lie on the pool's threads.
@@ -103,6 +108,9 @@ func (f *finding) growing() string {
 
 // quiet says what could not have been seen yet in a process that does not grow.
 func quiet(f *leak.Floor) string {
+	if strings.HasPrefix(f.Why, "too short") {
+		return f.Why
+	}
 	return fmt.Sprintf("nothing above %s/h in %s", mebibytes(uint64(max(f.GrowthPerHour, 0)), 0), about(time.Duration(f.WatchedNS)))
 }
 
@@ -111,6 +119,8 @@ func poolOf(t *leak.Thread) string {
 	switch {
 	case t.Pool != nil:
 		return *t.Pool
+	case t.LikelyPool != nil:
+		return *t.LikelyPool
 	case t.Name != nil:
 		return leak.PoolOf(*t.Name)
 	case t.Comm != nil:

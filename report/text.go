@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -130,7 +131,7 @@ func header(s *leak.Snapshot, e *leak.Entry) string {
 		text += fmt.Sprintf(" %d", *e.PID)
 	}
 	if e.JVM != nil && e.JVM.Version != nil {
-		text += "  JDK " + cut(*e.JVM.Version, 16)
+		text += "  JDK " + cut(jdk(*e.JVM.Version), 16)
 	}
 	if at := cmp.Or(e.EndedAt, s.EndedAt); at != nil {
 		text += "  " + at.Format("15:04:05")
@@ -147,6 +148,18 @@ func header(s *leak.Snapshot, e *leak.Entry) string {
 		text += "  ended: " + cmp.Or(how, *e.EndedBy)
 	}
 	return text
+}
+
+var vmVersion = regexp.MustCompile(`[0-9]+(\.[0-9]+)+[-+.0-9A-Za-z]*`)
+
+// jdk is the release that a virtual machine's own words tell: "8u191" of "Java
+// HotSpot(TM) 64-Bit Server VM (25.191-b12 mixed mode)".
+func jdk(version string) string {
+	v := vmVersion.FindString(version)
+	if update, _, ok := strings.Cut(strings.TrimPrefix(v, "25."), "-b"); ok && strings.HasPrefix(v, "25.") {
+		return "8u" + update
+	}
+	return cmp.Or(v, version)
 }
 
 // doubts says what makes the numbers less than exact.
