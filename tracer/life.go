@@ -78,14 +78,21 @@ func (t *Tracer) newSpace(slot, gen uint32, pid int) *Space {
 		t.finish(s, time.Now()) // its end was lost
 	}
 	s := &Space{
-		ID: fmt.Sprint(pid), PIDs: []int{pid}, Exec: t.execs[pid], slot: slot, gen: gen, state: &t.states.all[slot],
+		ID: t.id(pid), PIDs: []int{pid}, Exec: t.execs[pid], slot: slot, gen: gen, state: &t.states.all[slot],
 		vm: vma.New(t.vmopt), Since: time.Now(), exits: map[int]bool{}, plain: map[uint32]record{},
-	}
-	if s.Exec > 0 {
-		s.ID = fmt.Sprintf("%d.%d", pid, s.Exec)
 	}
 	t.bySlot[slot] = s
 	return s
+}
+
+// id names the next space of a process: "PID", then "PID.1" after exec or when the number is used again.
+func (t *Tracer) id(pid int) string {
+	n := t.ids[pid]
+	t.ids[pid]++
+	if n == 0 {
+		return fmt.Sprint(pid)
+	}
+	return fmt.Sprintf("%d.%d", pid, n)
 }
 
 // openSeeded announces a space whose model must come from /proc/PID/maps.
@@ -230,11 +237,13 @@ func (t *Tracer) finish(s *Space, now time.Time) {
 }
 
 // scan finds spaces that live in the kernel half and were never announced, and
-// those whose end was lost. It needs no system call.
+// those whose end was lost. It makes no bpf(2) call unless records were dropped.
 func (t *Tracer) scan(now time.Time) {
+	var dropped uint64
 	for slot := range t.states.all {
 		st := &t.states.all[slot]
 		status, gen := atomic.LoadUint32(&st.Status), atomic.LoadUint32(&st.Gen)
+		dropped += atomic.LoadUint64(&st.Dropped)
 		s, ours := t.bySlot[uint32(slot)], bpf.SpaceRef{Space: uint32(slot), Gen: gen}
 		switch {
 		case t.ignored == ours:
@@ -244,6 +253,20 @@ func (t *Tracer) scan(now time.Time) {
 			t.settleEnd(s, now)
 		case status == bpf.SpaceEnded && s != nil && s.gen == gen:
 			t.end(s, now)
+		}
+	}	if dropped != t.dropped {
+		t.dropped = dropped
+		t.relearn()
+	}
+}
+
+// relearn finds the thread groups that began to share a space in records that were dropped.
+func (t *Tracer) relearn() {
+	var pid uint32
+	var r bpf.SpaceRef
+	for it := t.coll.Maps[mapFollowed].Iterate(); it.Next(&pid, &r); {
+		if s := t.bySlot[r.Space]; s != nil && s.gen == r.Gen {
+			t.share(s, int(pid))
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 // Space is one followed address space. The Tracer owns it; readers may use it
 // between calls of the Tracer's methods, on the same goroutine.
 type Space struct {
-	ID     string // unique in this trace: "PID", "PID.exec" for later images
+	ID     string // unique in this trace: "PID", "PID.N" for later ones
 	PIDs   []int  // every thread group that used it, the first one first
 	Parent string // ID of the space it was forked from, or ""
 	Exec   int    // how many execs of this PID came before

@@ -49,8 +49,9 @@ type Tracer struct {
 	ring    *ringbuf.Reader
 	states  *states
 	bySlot  map[uint32]*Space
-	execs   map[int]int
-	exec    map[int]*exited // thread groups whose exit was seen before their space's end
+	execs   map[int]int // by PID, while it lives
+	ids     map[int]int // spaces named after a PID so far
+	dropped uint64      // records, at the last scan
 	boot    int64           // CLOCK_MONOTONIC + boot = Unix time, ns
 	scanAt  time.Time
 	rec     ringbuf.Record
@@ -62,11 +63,6 @@ type Tracer struct {
 	produced uint64 // bytes that were in or had gone through it at the last note
 }
 
-type exited struct {
-	at time.Time
-	by string
-}
-
 // Open loads and attaches the kernel half. The error says what is missing and how to get it.
 func Open(o Options, vmopt vma.Options, h Handler) (*Tracer, error) {
 	if o.Ring == 0 {
@@ -75,7 +71,7 @@ func Open(o Options, vmopt vma.Options, h Handler) (*Tracer, error) {
 	if o.Audit == 0 {
 		o.Audit = 30 * time.Second
 	}
-	t := &Tracer{opt: o, h: h, vmopt: vmopt, bySlot: map[uint32]*Space{}, execs: map[int]int{}, exec: map[int]*exited{}}
+	t := &Tracer{opt: o, h: h, vmopt: vmopt, bySlot: map[uint32]*Space{}, execs: map[int]int{}, ids: map[int]int{}}
 	if err := t.load(); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
