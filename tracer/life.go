@@ -254,7 +254,8 @@ func (t *Tracer) scan(now time.Time) {
 		case status == bpf.SpaceEnded && s != nil && s.gen == gen:
 			t.end(s, now)
 		}
-	}	if dropped != t.dropped {
+	}
+	if dropped != t.dropped {
 		t.dropped = dropped
 		t.relearn()
 	}

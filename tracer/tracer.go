@@ -52,7 +52,7 @@ type Tracer struct {
 	execs   map[int]int // by PID, while it lives
 	ids     map[int]int // spaces named after a PID so far
 	dropped uint64      // records, at the last scan
-	boot    int64           // CLOCK_MONOTONIC + boot = Unix time, ns
+	boot    int64       // CLOCK_MONOTONIC + boot = Unix time, ns
 	scanAt  time.Time
 	rec     ringbuf.Record
 	noSpace uint64
