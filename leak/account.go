@@ -23,6 +23,7 @@ type account struct {
 	calls              uint64
 	by                 []share
 	left               uint64 // scratch: calls with a byte left, or bytes of rows
+	committed          uint64 // scratch of build: of what is outstanding
 }
 
 // share is bytes released by one thread, nil for nobody known.

@@ -50,12 +50,33 @@ func (t *thread) keys() []sizeKey {
 	})
 }
 
-// mainSize is the length of call that holds most of what t owns, nil if none does.
+// mainSize is the length of call that holds most of what t has committed, nil
+// if none does.
 func (t *thread) mainSize() *uint64 {
-	var size, most uint64
+	sizes := sizes{}
+	sizes.add(t)
+	return sizes.main()
+}
+
+// sizes is committed bytes by length of call, 0 for mixed.
+type sizes map[uint64]uint64
+
+// add adds what t holds, as the rows last counted.
+func (s sizes) add(t *thread) {
 	for k, a := range t.accounts {
-		if n := a.outstanding(); n > most || n == most && n > 0 && k.size > size {
-			size, most = k.size, n
+		if a.committed > 0 {
+			s[k.size] += a.committed
+		}
+	}
+}
+
+// main is the size with most bytes, the larger of two with equally many; nil
+// if that is mixed.
+func (s sizes) main() *uint64 {
+	var size, most uint64
+	for k, n := range s {
+		if n > most || n == most && k > size {
+			size, most = k, n
 		}
 	}
 	if size == 0 {

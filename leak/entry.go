@@ -139,7 +139,7 @@ type Thread struct {
 	Freed       uint64     `json:"freed"`    // bytes of any thread's account that this thread released
 	Growth      *int64     `json:"growth_per_hour"`
 	Steps       *Steps     `json:"steps"`
-	Size        *uint64    `json:"size"`    // the length of call that holds most of Outstanding
+	Size        *uint64    `json:"size"`    // the length of call that holds most of Committed; nil for brk and mprotect
 	LastAt      *time.Time `json:"last_at"` // the latest call with a byte left
 }
 

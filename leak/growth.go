@@ -75,8 +75,9 @@ func findStairs(up []rise, since, now int64) stairs {
 	// Every rise a step of its own: not if they may be the inside of one burst.
 	st := group(up, 0)
 	span := st[len(st)-1].start - st[0].start
-	wide := span >= (now-since)/4 || len(st) >= 8 && span >= int64(10*time.Minute)
-	if wide && st.regular() && st.goesOn(now) {
+	wide := span >= (now-since)/3 || len(st) >= 8 && span >= int64(10*time.Minute)
+	many := len(st) >= 6 || span >= int64(len(st)-1)*int64(time.Minute)
+	if wide && many && st.regular() && st.goesOn(now) {
 		return st
 	}
 	return nil

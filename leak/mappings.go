@@ -41,7 +41,7 @@ func (b *builder) mappings() {
 	pieces := map[callOf]bool{}
 	for _, t := range s.threads {
 		for _, acc := range t.accounts {
-			acc.left = 0
+			acc.left, acc.committed = 0, 0
 		}
 	}
 	s.rows(func(a *vma.Area, floating bool) bool {
@@ -72,6 +72,7 @@ func (b *builder) mappings() {
 			}
 			if acc != nil {
 				acc.left += calls
+				acc.committed += committed
 			}
 		case vma.Inherited:
 			tot.Inherited += length

@@ -96,7 +96,7 @@ const minKind = 1 << 20
 // pools sums the threads by pool: those that acquired anything, largest first.
 func (b *builder) pools() {
 	byName := map[string]*Pool{}
-	sizes := map[string]map[uint64]uint64{}
+	held := map[string]sizes{}
 	for i, t := range b.list {
 		if t == nil || t.acquired == 0 {
 			continue
@@ -105,7 +105,7 @@ func (b *builder) pools() {
 		p := byName[name]
 		if p == nil {
 			p = &Pool{Name: name}
-			byName[name], sizes[name] = p, map[uint64]uint64{}
+			byName[name], held[name] = p, sizes{}
 		}
 		if t.count.bytes > 0 {
 			p.Threads++
@@ -122,20 +122,10 @@ func (b *builder) pools() {
 		if at := b.e.Threads[i].LastAt; at != nil && (p.LastAt == nil || at.After(*p.LastAt)) {
 			p.LastAt = at
 		}
-		for k, a := range t.accounts {
-			sizes[name][k.size] += a.outstanding()
-		}
+		held[name].add(t)
 	}
 	for name, p := range byName {
-		var size, most uint64
-		for k, n := range sizes[name] {
-			if n > most || n == most && n > 0 && k > size {
-				size, most = k, n
-			}
-		}
-		if size != 0 {
-			p.Size = &size
-		}
+		p.Size = held[name].main()
 		b.e.Pools = append(b.e.Pools, *p)
 	}
 	slices.SortFunc(b.e.Pools, func(x, y Pool) int {

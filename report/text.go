@@ -159,6 +159,7 @@ func jdk(version string) string {
 	if update, _, ok := strings.Cut(strings.TrimPrefix(v, "25."), "-b"); ok && strings.HasPrefix(v, "25.") {
 		return "8u" + update
 	}
+	v, _, _ = strings.Cut(v, "+")
 	return cmp.Or(v, version)
 }
 

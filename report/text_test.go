@@ -147,3 +147,12 @@ func FuzzCut(f *testing.F) {
 		}
 	})
 }
+
+func TestReleasesOfTheVirtualMachineAreShort(t *testing.T) {
+	for version, want := range map[string]string{"Java HotSpot(TM) 64-Bit Server VM (25.191-b12 mixed mode)": "8u191",
+		"OpenJDK 64-Bit Server VM (17.0.15+6-Debian-1deb12u1 mixed mode, sharing)": "17.0.15", "25.0.1+8": "25.0.1", "8u191": "8u191", "21": "21"} {
+		if got := jdk(version); got != want {
+			t.Errorf("%q is %q, want %q", version, got, want)
+		}
+	}
+}
