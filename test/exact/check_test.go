@@ -106,11 +106,15 @@ func healing(tb testing.TB, tr *tracer, q quiet, honest bool) *export {
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		e, why = tr.export(tb), nil
 		for _, pid := range q.pids {
+			p := e.find(pid)
+			if p == nil {
+				why = fmt.Errorf("pid %d is not in the export", pid)
+				continue
+			}
 			diffs, err := e.differences(pid)
 			if err != nil {
 				tb.Fatalf("quiet point %d: %v", q.round, err)
 			}
-			p := e.find(pid)
 			switch {
 			case len(diffs) > 0 && p.Verified && honest:
 				tb.Fatalf("quiet point %d: pid %d says verified, but %d bytes differ:%s", q.round, pid, total(diffs), describe(diffs))
