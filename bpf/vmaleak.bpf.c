@@ -742,8 +742,10 @@ static __always_inline int plain_event(void *ctx, __u16 op, __u16 phase, long re
 		e->addr = enter->args[0];
 		if (op == OP_BRK || op == OP_SHMDT) {
 			e->len = 0;
-			if (op == OP_BRK)
+			if (op == OP_BRK) {
 				e->addr = BPF_CORE_READ(task, mm, brk);
+				e->target = enter->args[0];
+			}
 		} else {
 			e->len = enter->args[1];
 			if (op != OP_MUNMAP)

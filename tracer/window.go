@@ -9,6 +9,8 @@ type record struct {
 	child    uint32 // fork: the child's slot and generation
 	childGen uint32
 	fork     bool
+	gone     vma.Range // enter-exit: what was taken as released when the call began
+	overrun  bool      // enter-exit: the source of this mremap was given to another thread meanwhile
 }
 
 // window puts the records of one space back in the order of their numbers:
