@@ -13,39 +13,44 @@ const maxLine = 1 << 20
 // lines cuts a stream into lines in constant memory.
 type lines struct {
 	br    *bufio.Reader
-	n     int   // lines returned
-	bytes int64 // read for them
-	cut   int64 // lines longer than maxLine
-	whole bool  // the last line ended with a newline
-	err   error // of the reader, never io.EOF
+	long  []byte // a line longer than br's buffer
+	n     int    // lines returned
+	bytes int64  // read for them
+	cut   int64  // lines longer than maxLine
+	whole bool   // the last line ended with a newline
+	err   error  // of the reader, never io.EOF
 }
 
-func newLines(r io.Reader) *lines { return &lines{br: bufio.NewReaderSize(r, maxLine)} }
+// newLines reads r in pieces of size bytes.
+func newLines(r io.Reader, size int) *lines { return &lines{br: bufio.NewReaderSize(r, size)} }
 
-// peek is up to max bytes of what comes next, for a look ahead at the start.
-func (l *lines) peek(max int) []byte {
-	b, _ := l.br.Peek(max)
+// peek is what comes next, as much as a piece, for a look ahead at the start.
+func (l *lines) peek() []byte {
+	b, _ := l.br.Peek(l.br.Size())
 	return b
 }
 
 // next returns the next line without its end (LF or CRLF), valid until the
 // call after. ok is false at the end of the stream or at its error.
 func (l *lines) next() (line []byte, ok bool) {
-	b, err := l.br.ReadSlice('\n')
-	l.bytes += int64(len(b))
-	if err != nil && !errors.Is(err, bufio.ErrBufferFull) && !errors.Is(err, io.EOF) {
-		l.err = err
+	b, err := l.piece()
+	if errors.Is(err, bufio.ErrBufferFull) {
+		l.long = append(l.long[:0], b...)
+		for errors.Is(err, bufio.ErrBufferFull) {
+			b, err = l.piece()
+			l.long = append(l.long, b[:min(len(b), maxLine+2-len(l.long))]...)
+		}
+		b = l.long
+		if len(bytes.TrimRight(b, "\r\n")) > maxLine {
+			l.cut++
+			b = b[:maxLine]
+		}
 	}
 	if len(b) == 0 {
 		return nil, false
 	}
 	l.n++
 	l.whole = err == nil
-	if errors.Is(err, bufio.ErrBufferFull) {
-		l.cut++
-		b = bytes.Clone(b) // skipping overwrites the buffer
-		l.skip()
-	}
 	if l.n == 1 {
 		b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
 	}
@@ -58,16 +63,11 @@ func (l *lines) next() (line []byte, ok bool) {
 	return b, true
 }
 
-func (l *lines) skip() {
-	for {
-		b, err := l.br.ReadSlice('\n')
-		l.bytes += int64(len(b))
-		switch {
-		case err == nil || errors.Is(err, io.EOF):
-			return
-		case !errors.Is(err, bufio.ErrBufferFull):
-			l.err = err
-			return
-		}
+func (l *lines) piece() ([]byte, error) {
+	b, err := l.br.ReadSlice('\n')
+	l.bytes += int64(len(b))
+	if err != nil && !errors.Is(err, bufio.ErrBufferFull) && !errors.Is(err, io.EOF) {
+		l.err = err
 	}
+	return b, err
 }

@@ -42,7 +42,7 @@ const maxErrors = 1 << 16
 // once. An error is one of the reader's.
 func ParseLog(r io.Reader) ([]OutOfDirect, error) {
 	var out []OutOfDirect
-	l := newLines(r)
+	l := newLines(r, headSize)
 	var heads [32][]byte // beginnings of the latest lines, by line number
 	for {
 		b, ok := l.next()

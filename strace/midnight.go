@@ -56,7 +56,7 @@ func (m *Merger) startDays() {
 
 // firstSecond is the time of day of the first line that has one.
 func (r *Reader) firstSecond() (int64, bool) {
-	head := r.lines.peek(64 << 10)
+	head := r.lines.peek()
 	for len(head) > 0 {
 		line := head
 		if i := slices.Index(head, '\n'); i >= 0 {

@@ -52,7 +52,7 @@ type file struct {
 
 // unpack wraps f, which the result's Close closes too.
 func unpack(f io.ReadCloser) (io.ReadCloser, error) {
-	br := bufio.NewReaderSize(f, 64<<10)
+	br := bufio.NewReaderSize(f, 4<<10)
 	magic, err := br.Peek(6)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err

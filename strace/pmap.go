@@ -51,7 +51,7 @@ const maxRows = 4 << 20
 // that nothing in the text is a row.
 func ParsePmap(r io.Reader) (*Pmap, error) {
 	p := &Pmap{Columns: []string{"Size", "Rss", "Pss"}}
-	l := newLines(r)
+	l := newLines(r, headSize)
 	hasFlags := false
 	for {
 		b, ok := l.next()

@@ -40,7 +40,11 @@ type Reader struct {
 
 // NewReader makes a Reader of a log that is not compressed (see Open).
 func NewReader(r io.Reader, o Options) *Reader {
-	rd := &Reader{lines: newLines(r), o: o, names: make(map[string]string)}
+	size := headSize
+	if o.PID != 0 { // one of many files
+		size /= 4
+	}
+	rd := &Reader{lines: newLines(r, size), o: o, names: make(map[string]string)}
 	rd.clock = newClock(o, &rd.stats)
 	rd.tracker = newTracker(&rd.stats)
 	rd.halves = newHalves()

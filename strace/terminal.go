@@ -20,12 +20,12 @@ func (t *terminal) learn(r *Reader) {
 		t.first = uint32(r.o.PID)
 		return
 	}
-	head := r.lines.peek(64 << 10)
+	head := r.lines.peek()
 	if i := bytes.IndexByte(head, '\n'); i < 0 || parsePrefix(bytes.TrimPrefix(head[:i], []byte("\xef\xbb\xbf"))).tid != 0 {
 		return
 	}
 	announced := make(map[uint32]bool)
-	for line := range bytes.Lines(r.lines.peek(maxLine)) {
+	for line := range bytes.Lines(head) {
 		p := parsePrefix(line)
 		if p.bracket && !announced[p.tid] {
 			t.first = p.tid
