@@ -78,6 +78,23 @@ func (s *Space) acquire(a Area) {
 	s.insert(a)
 }
 
+// replace releases what lies where a goes, and acquires a.
+func (s *Space) replace(a Area) {
+	if a.Empty() {
+		return
+	}
+	pieces, p := s.removeAt(a.Range)
+	for _, b := range pieces {
+		if b.Kind.Exported() {
+			s.delta.Released = append(s.delta.Released, b)
+		}
+	}
+	if a.Kind.Exported() {
+		s.delta.Acquired = append(s.delta.Acquired, a)
+	}
+	s.insertAt(p, a)
+}
+
 // IsAnon reports whether mmap with these flags makes private anonymous memory.
 // Private mappings of /dev/zero and huge pages are not: /proc gives them an inode.
 func IsAnon(flags uint32) bool {
@@ -94,8 +111,7 @@ func (s *Space) mmap(ev *Event) {
 	case ev.Flags&unix.MAP_HUGETLB != 0:
 		a.Owner = Owner{Op: OpMmap, Flags: ev.Flags} // mremap must know
 	}
-	s.release(a.Range)
-	s.acquire(a)
+	s.replace(a)
 }
 
 // mmapRange is what an mmap covers at addr.
@@ -121,9 +137,7 @@ func (s *Space) brk(ev *Event) {
 	case after < before:
 		s.release(Range{after, before})
 	case after > before:
-		r := Range{before, after}
-		s.release(r)
-		s.acquire(Area{r, s.owner(ev, r.Len()), ProtRead | ProtWrite, Heap})
+		s.replace(Area{Range{before, after}, s.owner(ev, after-before), ProtRead | ProtWrite, Heap})
 	}
 }
 

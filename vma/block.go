@@ -8,14 +8,13 @@ import (
 // blockRows makes a block just less than 4 KiB, a size class of the allocator.
 const blockRows = 55
 
-// block is some rows in order of address. Starts and ends lie apart from the
-// rest, so that a search reads few cache lines; the rest stays in its slot
-// while rows come and go around it.
+// block is some rows in order of address. Ranges lie apart from the rest, so
+// that a search reads few cache lines; the rest stays in its slot while rows
+// come and go around it.
 type block struct {
 	n      int
 	used   uint64 // slots of meta, one bit each
-	starts [blockRows]uint64
-	ends   [blockRows]uint64
+	ranges [blockRows]Range
 	slots  [blockRows]uint8
 	meta   [blockRows]meta
 }
@@ -38,7 +37,7 @@ func (a *Area) meta() meta {
 func (b *block) area(i int) Area {
 	m := &b.meta[b.slots[i]]
 	return Area{
-		Range: Range{b.starts[i], b.ends[i]},
+		Range: b.ranges[i],
 		Owner: Owner{Call: m.call, At: m.at, Acquired: m.acquired, Thread: Thread{m.tid, m.threadStart},
 			Stack: m.stack, Flags: m.flags, Calls: m.calls, Op: m.op, Origin: m.origin},
 		Prot: m.prot, Kind: m.kind,
@@ -46,14 +45,14 @@ func (b *block) area(i int) Area {
 }
 
 func (b *block) set(i int, a *Area) {
-	b.starts[i], b.ends[i] = a.Start, a.End
+	b.ranges[i] = a.Range
 	b.meta[b.slots[i]] = a.meta()
 }
 
 // insert puts a before row i. The block must not be full.
 func (b *block) insert(i int, a *Area) {
 	b.shift(i, i+1)
-	b.starts[i], b.ends[i] = a.Start, a.End
+	b.ranges[i] = a.Range
 	*b.slot(i) = a.meta()
 }
 
@@ -75,8 +74,7 @@ func (b *block) remove(i, j int) {
 
 // shift makes row i row j, and the rows after it those after j.
 func (b *block) shift(i, j int) {
-	copy(b.starts[j:], b.starts[i:b.n])
-	copy(b.ends[j:], b.ends[i:b.n])
+	copy(b.ranges[j:], b.ranges[i:b.n])
 	copy(b.slots[j:], b.slots[i:b.n])
 	b.n += j - i
 }
@@ -98,8 +96,7 @@ func (b *block) take(from *block) {
 
 // fill sets the rows from i on, which have no slots, to those of from from j on.
 func (b *block) fill(i int, from *block, j int) {
-	copy(b.starts[i:], from.starts[j:from.n])
-	copy(b.ends[i:], from.ends[j:from.n])
+	copy(b.ranges[i:], from.ranges[j:from.n])
 	for _, s := range from.slots[j:from.n] {
 		*b.slot(i) = from.meta[s]
 		i++
@@ -110,8 +107,8 @@ func (b *block) fill(i int, from *block, j int) {
 func (t *rows) check() error {
 	n := 0
 	for i, b := range t.blocks {
-		if b.n < 1 || b.n > blockRows || t.firsts[i] != b.starts[0] {
-			return fmt.Errorf("block %d: %d rows from %x, index says %x", i, b.n, b.starts[0], t.firsts[i])
+		if b.n < 1 || b.n > blockRows || t.firsts[i] != b.ranges[0].Start {
+			return fmt.Errorf("block %d: %d rows from %x, index says %x", i, b.n, b.ranges[0].Start, t.firsts[i])
 		}
 		var used uint64
 		for _, s := range b.slots[:b.n] {

@@ -70,14 +70,14 @@ func (s *Space) mremapFailed(ev *Event, errno unix.Errno) {
 
 // dirty says that only /proc knows r, if any area is there to be changed.
 func (s *Space) dirty(r Range) {
-	if p := s.rows.seek(r.Start); !r.Empty() && !s.rows.end(p) && s.rows.start(p) < r.End {
+	if p := s.rows.seek(r.Start); !r.Empty() && !s.rows.end(p) && s.rows.span(p).Start < r.End {
 		s.delta.Dirty = append(s.delta.Dirty, r)
 	}
 }
 
 // dirtyAnon is dirty, if there is memory whose protection counts.
 func (s *Space) dirtyAnon(r Range) {
-	for p := s.rows.seek(r.Start); !s.rows.end(p) && s.rows.start(p) < r.End; p = s.rows.next(p) {
+	for p := s.rows.seek(r.Start); !s.rows.end(p) && s.rows.span(p).Start < r.End; p = s.rows.next(p) {
 		if a := s.rows.at(p); a.Kind != Opaque {
 			s.delta.Dirty = append(s.delta.Dirty, r)
 			return
@@ -89,7 +89,7 @@ func (s *Space) dirtyAnon(r Range) {
 func (s *Space) firstHole(r Range) (addr uint64, found bool) {
 	addr = r.Start
 	for p := s.rows.seek(addr); addr < r.End; p = s.rows.next(p) {
-		if s.rows.end(p) || s.rows.start(p) > addr {
+		if s.rows.end(p) || s.rows.span(p).Start > addr {
 			return addr, true
 		}
 		addr = s.rows.at(p).End

@@ -55,7 +55,7 @@ func TestApplyEqualsKernel(t *testing.T) {
 
 const (
 	arenaPages = 256
-	arenaStart = 0x200000000000
+	arenaStart = 0x100000000000
 )
 
 var (

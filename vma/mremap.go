@@ -30,20 +30,19 @@ func (s *Space) mremap(ev *Event) {
 	case moves && src.Overlaps(dst) || dst.Empty():
 		return
 	case src.Empty():
-		s.release(dst)
 		if first.Kind != Opaque {
 			first = Area{Kind: Opaque, Prot: first.Prot}
 		}
 		first.shift(dst.Start - src.Start)
 		first.Range = dst
-		s.acquire(first)
+		s.replace(first)
 		return
 	case dst.Len() < src.Len():
 		s.release(Range{src.Start + dst.Len(), src.End})
 		src.End = src.Start + dst.Len()
 	}
 	last := first
-	if p := s.rows.seek(src.End - 1); !s.rows.end(p) && s.rows.start(p) < src.End {
+	if p := s.rows.seek(src.End - 1); !s.rows.end(p) && s.rows.span(p).Start < src.End {
 		last = s.rows.at(p)
 	}
 	if moves {
@@ -51,14 +50,13 @@ func (s *Space) mremap(ev *Event) {
 	}
 	if grown := (Range{dst.Start + src.Len(), dst.End}); !grown.Empty() {
 		last.Range = grown
-		s.release(grown)
 		switch {
 		case last.Kind == Opaque:
 			last.shift(dst.Start - src.Start)
 		case last.Kind != Stack || moves:
 			last.Kind, last.Owner = Anon, s.owner(ev, grown.Len())
 		}
-		s.acquire(last)
+		s.replace(last)
 	}
 }
 
@@ -68,10 +66,10 @@ func (s *Space) mapped(src Range) Area {
 	p := s.rows.seek(src.Start)
 	switch {
 	case s.rows.end(p):
-	case s.rows.start(p) <= src.Start:
+	case s.rows.span(p).Start <= src.Start:
 		return s.rows.at(p)
 	default:
-		src.End = min(src.End, s.rows.start(p))
+		src.End = min(src.End, s.rows.span(p).Start)
 	}
 	a := Area{Range: src, Kind: Opaque, Prot: ProtRead}
 	s.insert(a)

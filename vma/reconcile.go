@@ -96,7 +96,7 @@ func (s *Space) fill(a Area) {
 	for end := a.End; a.Start < end; {
 		next := end
 		a.End = end
-		if p := s.rows.seek(a.Start); !s.rows.end(p) && s.rows.start(p) < end {
+		if p := s.rows.seek(a.Start); !s.rows.end(p) && s.rows.span(p).Start < end {
 			row := s.rows.at(p)
 			a.End, next = max(a.Start, row.Start), row.End
 		}

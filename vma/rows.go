@@ -41,7 +41,7 @@ func (t *rows) seek(addr uint64) pos {
 	b := t.blocks[lo-1].block
 	i, n := 0, b.n
 	for i < n {
-		if mid := int(uint(i+n) / 2); b.ends[mid] <= addr {
+		if mid := int(uint(i+n) / 2); b.ranges[mid].End <= addr {
 			i = mid + 1
 		} else {
 			n = mid
@@ -74,8 +74,8 @@ func (t *rows) prev(p pos) (pos, bool) {
 	return p, false
 }
 
-func (t *rows) start(p pos) uint64 { return t.blocks[p.b].starts[p.i] }
-func (t *rows) at(p pos) Area      { return t.blocks[p.b].area(p.i) }
+func (t *rows) span(p pos) Range { return t.blocks[p.b].ranges[p.i] }
+func (t *rows) at(p pos) Area    { return t.blocks[p.b].area(p.i) }
 
 // writable is block b, which nobody else reads.
 func (t *rows) writable(b int) *block {
@@ -91,17 +91,17 @@ func (t *rows) writable(b int) *block {
 func (t *rows) set(p pos, a *Area) {
 	b := t.writable(p.b)
 	b.set(p.i, a)
-	t.firsts[p.b] = b.starts[0]
+	t.firsts[p.b] = b.ranges[0].Start
 }
 
 // cutStart and cutEnd shorten the row at p.
 func (t *rows) cutStart(p pos, start uint64) {
 	b := t.writable(p.b)
-	b.starts[p.i] = start
-	t.firsts[p.b] = b.starts[0]
+	b.ranges[p.i].Start = start
+	t.firsts[p.b] = b.ranges[0].Start
 }
 
-func (t *rows) cutEnd(p pos, end uint64) { t.writable(p.b).ends[p.i] = end }
+func (t *rows) cutEnd(p pos, end uint64) { t.writable(p.b).ranges[p.i].End = end }
 
 // insert puts a before p.
 func (t *rows) insert(p pos, a *Area) {
@@ -118,7 +118,7 @@ func (t *rows) insert(p pos, a *Area) {
 	}
 	b := t.writable(p.b)
 	b.insert(p.i, a)
-	t.firsts[p.b] = b.starts[0]
+	t.firsts[p.b] = b.ranges[0].Start
 }
 
 // split makes room at p in a full block, and returns where p is then. A row at
@@ -138,7 +138,7 @@ func (t *rows) split(p pos) pos {
 		right := t.writable(p.b + 1)
 		k = (blockRows + right.n) / 2
 		left.give(k, right)
-		t.firsts[p.b+1] = right.starts[0]
+		t.firsts[p.b+1] = right.ranges[0].Start
 	} else {
 		right := new(block)
 		left.give(k, right)
@@ -164,7 +164,7 @@ func (t *rows) remove(p pos, j int) pos {
 		b.take(t.blocks[p.b+1].block)
 		t.deleteBlock(p.b + 1)
 	}
-	t.firsts[p.b] = b.starts[0]
+	t.firsts[p.b] = b.ranges[0].Start
 	if p.i == b.n {
 		return pos{p.b + 1, 0}
 	}
@@ -172,7 +172,7 @@ func (t *rows) remove(p pos, j int) pos {
 }
 
 func (t *rows) insertBlock(i int, b *block) {
-	t.firsts = slices.Insert(t.firsts, i, b.starts[0])
+	t.firsts = slices.Insert(t.firsts, i, b.ranges[0].Start)
 	t.blocks = slices.Insert(t.blocks, i, ref{block: b})
 }
 

@@ -28,8 +28,7 @@ func (s *Space) shmat(ev *Event) {
 	if ev.Flags&shmRdonly != 0 {
 		a.Prot = ProtRead
 	}
-	s.release(r)
-	s.acquire(a)
+	s.replace(a)
 }
 
 // shmdt removes what is left of the segment attached at ev.Addr, as
@@ -39,7 +38,7 @@ func (s *Space) shmat(ev *Event) {
 func (s *Space) shmdt(ev *Event) {
 	base, end := ev.Addr&(1<<56-1), ^uint64(0)
 	var seg Owner
-	for p := s.rows.seek(base); !s.rows.end(p) && s.rows.start(p) < end; {
+	for p := s.rows.seek(base); !s.rows.end(p) && s.rows.span(p).Start < end; {
 		a := s.rows.at(p)
 		if a.Kind != Opaque || a.Op != OpShmat || uint64(a.At) != base || seg.Op != 0 && a.Owner != seg {
 			p = s.rows.next(p)
@@ -61,7 +60,7 @@ func (s *Space) shmdt(ev *Event) {
 
 // remapFilePages changes no coverage, but of a segment the places that shmdt looks for.
 func (s *Space) remapFilePages(r Range) {
-	for p := s.rows.seek(r.Start); !s.rows.end(p) && s.rows.start(p) < r.End; p = s.rows.next(p) {
+	for p := s.rows.seek(r.Start); !s.rows.end(p) && s.rows.span(p).Start < r.End; p = s.rows.next(p) {
 		if a := s.rows.at(p); a.Kind == Opaque && a.Op == OpShmat {
 			s.delta.Dirty = append(s.delta.Dirty, r)
 			return

@@ -68,7 +68,7 @@ func (s *Space) All() iter.Seq[Area] { return s.Over(whole) }
 // address. The space must not change meanwhile.
 func (s *Space) Over(r Range) iter.Seq[Area] {
 	return func(yield func(Area) bool) {
-		for p := s.rows.seek(r.Start); !s.rows.end(p) && s.rows.start(p) < r.End; p = s.rows.next(p) {
+		for p := s.rows.seek(r.Start); !s.rows.end(p) && s.rows.span(p).Start < r.End; p = s.rows.next(p) {
 			if !yield(s.rows.at(p)) {
 				return
 			}
@@ -143,11 +143,18 @@ func (s *Space) Clone() *Space {
 
 // remove takes [r.Start, r.End) out and returns the pieces, valid until the next remove.
 func (s *Space) remove(r Range) []Area {
+	pieces, _ := s.removeAt(r)
+	return pieces
+}
+
+// removeAt is remove, and tells the place of the first row behind r.
+func (s *Space) removeAt(r Range) ([]Area, pos) {
 	s.cut = s.cut[:0]
+	p := s.rows.seek(r.Start)
 	if r.Empty() {
-		return s.cut
+		return s.cut, p
 	}
-	for p := s.rows.seek(r.Start); !s.rows.end(p); {
+	for !s.rows.end(p) {
 		a := s.rows.at(p)
 		if a.Start >= r.End {
 			break
@@ -160,33 +167,36 @@ func (s *Space) remove(r Range) []Area {
 			s.rows.cutEnd(p, r.Start)
 			a.Start = r.End
 			s.rows.insert(s.rows.next(p), &a)
-			return s.cut
+			return s.cut, s.rows.seek(r.End)
 		case a.Start < r.Start:
 			s.rows.cutEnd(p, r.Start)
 			p = s.rows.next(p)
 		case a.End > r.End:
 			s.rows.cutStart(p, r.End)
-			return s.cut
+			return s.cut, p
 		default:
 			b := s.rows.blocks[p.b].block
 			j := p.i + 1
-			for ; j < b.n && b.ends[j] <= r.End; j++ {
+			for ; j < b.n && b.ranges[j].End <= r.End; j++ {
 				s.cut = append(s.cut, b.area(j))
 			}
 			p = s.rows.remove(p, j)
 		}
 	}
-	return s.cut
+	return s.cut, p
 }
 
 // insert puts a into a hole, merged with neighbours where their rows say the same or may be one.
 func (s *Space) insert(a Area) {
-	if a.Empty() {
-		return
+	if !a.Empty() {
+		s.insertAt(s.rows.seek(a.Start), a)
 	}
-	p := s.rows.seek(a.Start)
-	if prev, ok := s.rows.prev(p); ok {
-		if b := s.rows.at(prev); b.End == a.Start && mergeable(&b, &a) {
+}
+
+// insertAt is insert before p.
+func (s *Space) insertAt(p pos, a Area) {
+	if prev, ok := s.rows.prev(p); ok && s.rows.span(prev).End == a.Start {
+		if b := s.rows.at(prev); mergeable(&b, &a) {
 			merge(&a.Owner, &b.Owner)
 			a.Start = b.Start
 			if p, ok = s.mergeNext(p, &a); ok {
@@ -206,7 +216,7 @@ func (s *Space) insert(a Area) {
 
 // mergeNext takes the row at p into a if it may, and reports whether it did.
 func (s *Space) mergeNext(p pos, a *Area) (pos, bool) {
-	if s.rows.end(p) || s.rows.start(p) != a.End {
+	if s.rows.end(p) || s.rows.span(p).Start != a.End {
 		return p, false
 	}
 	next := s.rows.at(p)
