@@ -10,7 +10,7 @@ NETTY := /usr/share/java/netty-all.jar
 all: build ## the same as build
 
 build: ## bin/vmaleak
-	go build -trimpath -ldflags "-s -w" -o bin/vmaleak ./cmd/vmaleak
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/vmaleak ./cmd/vmaleak
 
 # need installs Debian packages, but only when a probe fails: $(call need,probe,packages)
 need = @$(1) >/dev/null 2>&1 || test/install.sh $(2)
