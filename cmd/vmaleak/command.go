@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,18 +13,34 @@ import (
 // traced before it becomes the command.
 const execHelper = "__exec"
 
-// command is a child that will become the traced command.
+// command is a child that becomes the traced command.
 type command struct {
 	cmd  *exec.Cmd
+	path string
 	gate *os.File
-	done chan error // the command's end
+	done chan struct{} // closed when it has ended
+	err  error         // how; set before done is closed
+}
+
+// lookCommand finds the program of a command line.
+func lookCommand(args []string) (path string, err error) {
+	path, err = exec.LookPath(args[0])
+	switch {
+	case errors.Is(err, exec.ErrDot):
+		return "", fmt.Errorf("start %s: it is in this directory, not on the PATH; write ./%s", args[0], args[0])
+	case errors.Is(err, exec.ErrNotFound):
+		return "", fmt.Errorf("start %s: no such program on the PATH; give its full path", args[0])
+	case err != nil:
+		return "", fmt.Errorf("start %s: %w", args[0], err)
+	}
+	return path, nil
 }
 
 // startCommand starts a child that waits at the gate.
 func startCommand(args []string) (*command, error) {
-	path, err := exec.LookPath(args[0])
+	path, err := lookCommand(args)
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", args[0], err)
+		return nil, err
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -34,32 +51,52 @@ func startCommand(args []string) (*command, error) {
 		return nil, fmt.Errorf("start %s: %w", args[0], err)
 	}
 	defer r.Close()
-	c := &command{cmd: exec.Command(self, append([]string{execHelper, path}, args...)...), gate: w, done: make(chan error, 1)}
+	c := &command{path: path, cmd: exec.Command(self, append([]string{execHelper, path}, args...)...), gate: w, done: make(chan struct{})}
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	c.cmd.ExtraFiles = []*os.File{r}
 	if err := c.cmd.Start(); err != nil {
 		w.Close()
 		return nil, fmt.Errorf("start %s: %w", args[0], err)
 	}
+	go func() {
+		c.err = c.cmd.Wait()
+		close(c.done)
+	}()
 	return c, nil
 }
 
 // release lets the child become the command.
 func (c *command) release() error {
-	if _, err := c.gate.Write([]byte{1}); err != nil {
+	_, err := c.gate.Write([]byte{1})
+	if err = errors.Join(err, c.gate.Close()); err != nil {
 		return fmt.Errorf("let the command begin: %w", err)
 	}
-	if err := c.gate.Close(); err != nil {
-		return fmt.Errorf("let the command begin: %w", err)
-	}
-	go func() { c.done <- c.cmd.Wait() }()
 	return nil
 }
 
-// abandon ends a child that was never released: the gate closes without a byte.
+// abandon ends a child that was not released: the gate closes without a byte.
 func (c *command) abandon() {
 	c.gate.Close()
-	_ = c.cmd.Wait() // it ends with an error, as told
+	<-c.done
+}
+
+// ended reports whether the command has ended, and how.
+func (c *command) ended() (error, bool) {
+	select {
+	case <-c.done:
+		return c.err, true
+	default:
+		return nil, false
+	}
+}
+
+// kill ends a command that runs.
+func (c *command) kill() error {
+	if err := c.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("end the command: %w", err)
+	}
+	<-c.done
+	return nil
 }
 
 // waitAndExec is the child: args are the program's path and its arguments.

@@ -21,33 +21,23 @@ const demoHelper = "__demo"
 var demoJava []byte
 
 func newDemo(e env) *cobra.Command {
-	o := &traceOptions{interval: 10 * time.Second, top: 6, attach: "auto", noSave: true}
+	o := &traceOptions{interval: 10 * time.Second, top: 6, attach: "auto", noSave: true, kill: true}
 	var java bool
 	cmd := &cobra.Command{
-		Use: "demo [--java]", Short: "Trace a small program that leaks, to see what a report looks like", Args: cobra.NoArgs,
+		Use: "demo [--java]", Short: "Trace a small program that leaks, to see what a report looks like", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			workload, cleanup, err := demoCommand(e, java, cmd.Flags().Changed("java"))
 			if err != nil {
 				return err
 			}
 			o.command = workload
-			if err := o.check(); err != nil {
-				return errors.Join(usageError{err}, cleanup())
-			}
-			if err := o.preflight(); err != nil {
-				return errors.Join(err, cleanup())
-			}
-			s, err := newSession(e, o)
-			if err != nil {
-				return errors.Join(err, cleanup())
-			}
-			return errors.Join(s.run(cmd.Context()), s.close(), s.killCommand(), cleanup())
+			return errors.Join(trace(cmd.Context(), e, o), cleanup())
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&java, "java", true, "leak direct buffers of a JVM (default when a JDK is found; --java=false for the native workload)")
 	f.DurationVarP(&o.duration, "duration", "d", time.Minute, "how long to trace")
-	f.StringArrayVar(&o.jsons, "json", nil, "write the export as JSON to `FILE`")
+	o.files.add(f, "")
 	return cmd
 }
 
@@ -98,18 +88,6 @@ func findJDK() (string, error) {
 		return "", fmt.Errorf("%s is a runtime without a compiler", path)
 	}
 	return path, nil
-}
-
-// killCommand ends a command of our own that is still running.
-func (s *session) killCommand() error {
-	if s.cmd == nil {
-		return nil
-	}
-	if err := s.cmd.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("end the demo: %w", err)
-	}
-	<-s.cmd.done // killed: how it ended is known
-	return nil
 }
 
 // demoWorkload leaks from four threads and churns in a fifth, for ever.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -20,11 +21,15 @@ func newDoctor(e env) *cobra.Command {
 	var pid int
 	cmd := &cobra.Command{
 		Use: "doctor [-p PID]", Short: "Say what this kernel, these privileges and a JVM allow, and how to get the rest",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := &doctor{env: e}
 			d.machine()
-			d.probes()
+			if d.mayLoad {
+				d.probes()
+			} else {
+				d.note("probes", "not tried without these privileges")
+			}
 			if pid != 0 {
 				d.process(cmd.Context(), pid)
 			}
@@ -41,10 +46,11 @@ func newDoctor(e env) *cobra.Command {
 type doctor struct {
 	env
 	good, bad int
+	mayLoad   bool
 }
 
 func (d *doctor) line(mark, what, detail string) {
-	fmt.Fprintf(d.stdout, "%-4s %-18s %s\n", mark, what, detail)
+	fmt.Fprintf(d.stdout, "%-4s %-18s %s\n", mark, what, strings.ReplaceAll(detail, "\n", "; "))
 }
 
 // check prints a finding, and the cure if it is bad.
@@ -63,11 +69,14 @@ func (d *doctor) note(what, detail string) { d.line("--", what, detail) }
 
 func (d *doctor) machine() {
 	h := symbolize.ReadHost()
+	d.note("vmaleak", version())
 	d.note("kernel", h.Kernel+" "+h.Arch)
-	d.check(os.Geteuid() == 0 || len(h.Caps.Missing()) == 0, "privileges", privileges(h),
-		"run it with sudo, or give it CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_SYS_ADMIN")
-	d.check(h.InitialPIDNamespace, "PID namespace", yes(h.InitialPIDNamespace, "the host's", "one of its own"),
-		"run vmaleak on the host, or the container with --pid=host (Kubernetes: hostPID: true)")
+	d.mayLoad = mayTrace(h) == nil
+	missing := h.Caps.Missing()
+	d.check(len(missing) == 0, "privileges", yes(len(missing) == 0, fmt.Sprintf("uid %d, every capability that is used", os.Geteuid()),
+		fmt.Sprintf("uid %d lacks %s", os.Geteuid(), strings.Join(missing, ", "))), cureRoot)
+	d.check(!inUserNamespace(), "user namespace", yes(!inUserNamespace(), "the host's", "one of its own"), cureUserns)
+	d.check(h.InitialPIDNamespace, "PID namespace", yes(h.InitialPIDNamespace, "the host's", "one of its own"), cureNamespace)
 	switch h.Lockdown {
 	case "confidentiality":
 		d.check(false, "lockdown", h.Lockdown, "the kernel refuses BPF programs that read memory: boot with lockdown=integrity or none")
@@ -79,7 +88,7 @@ func (d *doctor) machine() {
 	path, mounted, err := symbolize.MountTracefs()
 	switch {
 	case err != nil:
-		d.check(false, "tracefs", err.Error(), "mount -t tracefs tracefs /sys/kernel/tracing")
+		d.check(false, "tracefs", err.Error(), "as root: mount -t tracefs tracefs /sys/kernel/tracing")
 	case mounted:
 		d.check(true, "tracefs", path+" (mounted just now)", "")
 	default:
@@ -87,13 +96,6 @@ func (d *doctor) machine() {
 	}
 	_, err = os.Stat("/sys/kernel/btf/vmlinux")
 	d.check(err == nil, "BTF", yes(err == nil, "/sys/kernel/btf/vmlinux", "none"), "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (5.10 or later of any distribution)")
-}
-
-func privileges(h symbolize.Host) string {
-	if missing := h.Caps.Missing(); len(missing) > 0 {
-		return "without " + strings.Join(missing, ", ")
-	}
-	return fmt.Sprintf("uid %d with every capability that is used", os.Geteuid())
 }
 
 func yes(ok bool, a, b string) string {
@@ -163,18 +165,23 @@ func hooksOf(hooks map[string]string) string {
 
 // process says what a target allows.
 func (d *doctor) process(ctx context.Context, pid int) {
+	what := fmt.Sprintf("process %d", pid)
 	p, err := symbolize.ReadProcess(pid)
-	if err != nil {
-		d.check(false, fmt.Sprintf("process %d", pid), err.Error(), "give the PID of a running process (ps -e)")
+	if p == nil {
+		d.check(false, what, err.Error(), "give the PID of a running program (ps -e)")
 		return
 	}
-	d.note(fmt.Sprintf("process %d", pid), fmt.Sprintf("%s (%s), uid %d, state %c", p.Name, p.Exe, p.UID, p.State))
+	d.note(what, fmt.Sprintf("%s (%s), uid %d, state %c", p.Name, cmp.Or(p.Exe, "which program cannot be seen"), p.UID, p.State))
+	if err != nil {
+		d.check(false, "its files in /proc", err.Error(), cureRoot)
+		return
+	}
 	d.check(p.Bits != 32, "64-bit", yes(p.Bits != 32, "yes", "no: its system calls are invisible to tracepoints"),
 		"trace a 64-bit build; of this one only what comparisons with /proc/PID/maps show is known")
 	_, err = os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
-	d.check(err == nil, "its map", yes(err == nil, "readable", fmt.Sprint(err)), "needs CAP_SYS_PTRACE")
+	d.check(err == nil, "its map", yes(err == nil, "readable", fmt.Sprint(err)), cureRoot)
 	if !p.IsJVM {
-		d.note("JVM", "no: threads are named by the kernel's comm")
+		d.note("JVM", "it is none: threads are named by the kernel's comm")
 		return
 	}
 	if err := jvm.Check(ctx, pid); err != nil {

@@ -16,7 +16,7 @@ import (
 type importOptions struct {
 	strace, jstack, pmap, log []string // files whose kind the user gave
 	date, tz, limit           string
-	jsons, outputs            []string
+	files                     files
 	text                      report.TextOptions
 	minSize                   size
 }
@@ -46,8 +46,7 @@ unpacked. No privileges are needed.`,
 	f.StringVar(&o.date, "date", "", "`DAY` of the strace log's first line, where its times have none (2021-03-01)")
 	f.StringVar(&o.tz, "tz", "", "`ZONE` of the log's times (Europe/Paris; default: this host's)")
 	f.StringVar(&o.limit, "limit", "", "the limit that was in force, `direct=SIZE`")
-	f.StringArrayVar(&o.jsons, "json", nil, "write the export as JSON to `FILE`")
-	f.StringArrayVarP(&o.outputs, "output", "o", nil, "write the export to `FILE` (.json, .json.gz, .json.zst)")
+	o.files.add(f, "")
 	f.IntVarP(&o.text.Top, "top", "T", 10, "rows shown for each process")
 	f.VarP(&o.minSize, "min-size", "z", "show only what holds at least `SIZE`")
 	return cmd
@@ -57,6 +56,9 @@ func importFiles(e env, o *importOptions, args []string) error {
 	im, err := newImporter(e, o)
 	if err != nil {
 		return usageError{err}
+	}
+	if err := o.files.canWrite(); err != nil {
+		return err
 	}
 	if err := im.sort(args); err != nil {
 		return err
@@ -70,27 +72,14 @@ func importFiles(e env, o *importOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	out := e.stdout
-	for _, name := range append(append([]string(nil), o.jsons...), o.outputs...) {
-		if name == "-" {
-			out = e.stderr
-		}
-	}
+	out := o.files.talk(e)
 	if err := report.Text(out, snap, o.text); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	for _, n := range im.notes {
 		fmt.Fprintln(out, n)
 	}
-	var errs []error
-	for _, name := range append(append([]string(nil), o.jsons...), o.outputs...) {
-		if name == "-" {
-			errs = append(errs, report.JSON(e.stdout, snap))
-		} else {
-			errs = append(errs, report.WriteFile(name, snap, fileOptions()))
-		}
-	}
-	return errors.Join(errs...)
+	return o.files.write(e.stdout, snap, o.text)
 }
 
 // sort recognises the files of the command line.
@@ -138,13 +127,5 @@ func newImporter(e env, o *importOptions) (*importer, error) {
 			return nil, fmt.Errorf("import --limit: %w", err)
 		}
 	}
-	for _, name := range append(append([]string(nil), o.jsons...), o.outputs...) {
-		if name == "-" {
-			continue
-		}
-		if err := report.CanWrite(name); err != nil {
-			return nil, err
-		}
-	}
-	return im, nil
+	return im, o.files.check()
 }

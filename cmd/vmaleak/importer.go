@@ -65,7 +65,7 @@ func (im *importer) readDumps() error {
 		for _, d := range dumps {
 			bad += d.Bad
 			if d.JVM != "" {
-				im.jvm = d.JVM
+				im.jvm = shortVersion(d.JVM)
 			}
 			for i := range d.Threads {
 				if t := &d.Threads[i]; t.NID != 0 {

@@ -1,17 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
-	"sort"
-	"strconv"
-	"strings"
+	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"vmaleak/leak"
 	"vmaleak/report"
@@ -20,168 +16,162 @@ import (
 // output is where a session's results go: the screen at each interval, files
 // on request, from time to time, and at the end.
 type output struct {
-	s         *session
-	tty       bool
-	width     int
-	text      io.Writer // the live report
-	autosave  string    // "" = none, or known with the first target
-	savedAt   time.Time
-	tables    int
-	saveFails int
+	s       *session
+	screen  *screen
+	save    string // the file that the trace saves itself to, "" before the first target
+	savedAt time.Time
 }
 
-const autosaveEvery = 10 * time.Minute
+const (
+	autosaveEvery = 10 * time.Minute
+	tableAfter    = 10 * time.Second // into a pipe the table of all JVMs goes once, after this time
+)
 
 func newOutput(s *session) *output {
-	o := &output{s: s, text: s.stdout, savedAt: s.started, width: 80}
-	for _, name := range append(append([]string(nil), s.o.outputs...), s.o.jsons...) {
-		if name == "-" {
-			o.text = s.stderr // stdout is the document's
-		}
-	}
-	if f, ok := o.text.(*os.File); ok {
-		if ws, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil {
-			o.tty = true
-			if ws.Col >= 40 {
-				o.width = int(ws.Col)
-			}
-		}
+	// The command's own output goes to the terminal too: do not draw over it.
+	plain := s.o.noTUI || len(s.o.command) > 0 && !s.o.kill
+	o := &output{s: s, screen: newScreen(s.o.files.talk(s.env), plain), savedAt: s.started}
+	if s.o.all && o.screen.tty == nil && s.o.duration == 0 {
+		s.o.duration = tableAfter
 	}
 	return o
 }
 
+// target tells of a space that is followed: the first one names the file that the trace saves itself to.
+func (o *output) target(pid int) {
+	if o.save == "" && o.s.o.saves() {
+		o.save = saveName(pid)
+	}
+}
+
 // ready creates the ready file.
 func (o *output) ready() error {
-	if o.s.o.readyFile == "" {
+	name := o.s.o.readyFile
+	if name == "" {
 		return nil
 	}
-	if err := os.WriteFile(o.s.o.readyFile, nil, 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(name, nil, 0o600), ownFile(name)); err != nil {
 		return fmt.Errorf("create the ready file: %w", err)
 	}
 	return nil
 }
 
+// snapshot is the state, complete or (brief) for a screen. One that breaks the
+// sum rules comes with an error.
 func (o *output) snapshot(at time.Time, brief bool) (*leak.Snapshot, error) {
-	h := o.s.header()
-	h.Brief = brief
-	sort.Slice(h.Warnings, func(i, j int) bool { return h.Warnings[i].Code < h.Warnings[j].Code })
-	snap := o.s.books.Snapshot(at, h, o.s.facts)
+	snap := o.s.books.Snapshot(at, o.s.header(at, brief), o.s.facts)
+	o.s.forgetEnded()
 	if err := snap.CheckValid(); err != nil {
 		return snap, fmt.Errorf("check the ledger (this is a bug in vmaleak, please report it): %w", err)
 	}
 	return snap, nil
 }
 
-// interval shows the state.
+// render is the state as text.
+func (o *output) render(snap *leak.Snapshot, live bool) ([]byte, error) {
+	var b bytes.Buffer
+	if o.s.o.all {
+		err := report.Table(&b, snap)
+		return b.Bytes(), err
+	}
+	shown, more := mostImportant(snap, o.s.o.top)
+	text := o.text()
+	text.Live = live
+	err := report.Text(&b, shown, text)
+	if more > 0 {
+		fmt.Fprintf(&b, "%d more processes are not shown (--top %d); the export has them\n", more, o.s.o.top)
+	}
+	return b.Bytes(), err
+}
+
+func (o *output) text() report.TextOptions {
+	columns, _ := o.screen.size()
+	return report.TextOptions{Top: o.s.o.top, MinSize: uint64(o.s.o.minSize), Width: columns}
+}
+
+// mostImportant is snap with so many processes at most: those that live first,
+// then those that held most at their end.
+func mostImportant(snap *leak.Snapshot, most int) (shown *leak.Snapshot, more int) {
+	if len(snap.Processes) <= most {
+		return snap, 0
+	}
+	c := *snap
+	c.Processes = slices.Clone(snap.Processes)
+	slices.SortStableFunc(c.Processes, func(a, b *leak.Entry) int {
+		switch {
+		case a.Exited != b.Exited && a.Exited:
+			return 1
+		case a.Exited != b.Exited:
+			return -1
+		}
+		return cmp.Compare(b.Totals.Outstanding, a.Totals.Outstanding)
+	})
+	c.Processes = c.Processes[:most]
+	return &c, len(snap.Processes) - most
+}
+
+// interval shows the state, and saves it from time to time.
 func (o *output) interval(now time.Time) error {
+	if o.s.o.all && o.screen.tty == nil {
+		return nil
+	}
 	snap, err := o.snapshot(now, true)
 	if err != nil {
-		o.s.say("%v", err)
+		o.s.complain("invalid", err)
 	}
-	if o.tty && !o.s.o.noTUI {
-		fmt.Fprint(o.text, "\x1b[H\x1b[2J")
-	} else if !o.s.o.all {
-		fmt.Fprintln(o.text)
+	text, err := o.render(snap, true)
+	if err == nil {
+		err = o.screen.live(text)
 	}
-	if o.s.o.all {
-		if !o.tty && now.Sub(o.s.started) < 10*time.Second {
-			return nil
-		}
-		o.tables++
-		return report.Table(o.text, snap)
-	}
-	if err := report.Text(o.text, snap, o.options(true)); err != nil {
+	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	if now.Sub(o.savedAt) >= autosaveEvery {
+	if o.save != "" && now.Sub(o.savedAt) >= autosaveEvery {
 		o.savedAt = now
-		if err := o.save(now); err != nil {
-			o.saveFails++
-			o.s.warning("autosave", "an export could not be saved: "+err.Error(), 1)
-			o.s.say("%v", err)
+		if err := o.autosave(now); err != nil {
+			o.s.complain("autosave", err)
 		}
 	}
 	return nil
 }
 
-func (o *output) options(live bool) report.TextOptions {
-	return report.TextOptions{Top: o.s.o.top, MinSize: uint64(o.s.o.minSize), Width: o.width, Live: live}
+func (o *output) autosave(now time.Time) error {
+	snap, err := o.snapshot(now, false)
+	return errors.Join(err, writeJSON(o.s.stdout, o.save, snap))
 }
 
-// enough reports whether the one table of a pipe has been printed.
-func (o *output) enough(time.Time) bool { return o.s.o.all && !o.tty && o.tables > 0 }
-
-// export writes the JSON files, as SIGUSR1 asks.
+// export writes what was asked for, as SIGUSR1 demands.
 func (o *output) export(now time.Time) error {
-	if len(o.s.o.jsons) == 0 {
-		return o.save(now)
+	switch {
+	case !o.s.o.files.none():
+		snap, err := o.snapshot(now, false)
+		return errors.Join(err, o.s.o.files.write(o.s.stdout, snap, o.text()))
+	case o.save != "":
+		return o.autosave(now)
 	}
-	snap, err := o.snapshot(now, false)
-	var errs []error
-	for _, name := range o.s.o.jsons {
-		errs = append(errs, o.writeJSON(name, snap))
-	}
-	return errors.Join(append(errs, err)...)
-}
-
-// save writes the automatic export, unless something else was asked for.
-func (o *output) save(now time.Time) error {
-	if o.s.o.noSave || len(o.s.o.outputs)+len(o.s.o.jsons) > 0 {
-		return nil
-	}
-	snap, err := o.snapshot(now, false)
-	if o.autosave == "" {
-		for _, p := range snap.Processes {
-			if p.PID != nil {
-				o.autosave = "vmaleak-" + strconv.Itoa(*p.PID) + ".json.zst"
-				break
-			}
-		}
-	}
-	if o.autosave == "" {
-		return err
-	}
-	return errors.Join(err, o.writeJSON(o.autosave, snap))
-}
-
-func (o *output) writeJSON(name string, snap *leak.Snapshot) error {
-	if name == "-" {
-		return report.JSON(o.s.stdout, snap)
-	}
-	return report.WriteFile(name, snap, fileOptions())
+	return errors.New("SIGUSR1: there is nothing to write to; start the trace with --json FILE")
 }
 
 // final prints the last report and writes every file that was asked for.
 func (o *output) final(now time.Time) error {
-	if o.s.o.all {
-		if o.tables > 0 && !o.tty {
-			return nil
-		}
-		snap, err := o.snapshot(now, true)
-		return errors.Join(err, report.Table(o.text, snap))
-	}
 	snap, err := o.snapshot(now, false)
 	errs := []error{err}
-	if o.tty && !o.s.o.noTUI {
-		fmt.Fprint(o.text, "\x1b[H\x1b[2J")
-	} else {
-		fmt.Fprintln(o.text)
+	text, err := o.render(snap, false)
+	if err == nil {
+		err = o.screen.final(text)
 	}
-	errs = append(errs, report.Text(o.text, snap, o.options(false)))
-	for _, name := range o.s.o.jsons {
-		errs = append(errs, o.writeJSON(name, snap))
+	if err != nil {
+		errs = append(errs, fmt.Errorf("write the report: %w", err))
 	}
-	for _, name := range o.s.o.outputs {
-		errs = append(errs, o.writeByName(name, snap))
-	}
-	if len(o.s.o.jsons)+len(o.s.o.outputs) == 0 && !o.s.o.noSave && len(snap.Processes) > 0 {
-		if o.autosave == "" {
-			o.autosave = "vmaleak-" + strconv.Itoa(*snap.Processes[0].PID) + ".json.zst"
+	if !o.s.o.files.none() {
+		if err := o.s.o.files.write(o.s.stdout, snap, o.text()); err != nil {
+			errs = append(errs, err, o.rescue(snap))
 		}
-		if err := o.writeJSON(o.autosave, snap); err != nil {
-			errs = append(errs, err)
+	} else if o.save != "" {
+		if err := writeJSON(o.s.stdout, o.save, snap); err != nil {
+			errs = append(errs, err, o.rescue(snap))
 		} else {
-			o.s.say("saved ./%s (vmaleak report %s shows it again)", o.autosave, o.autosave)
+			o.s.say("saved ./%s (vmaleak report %s shows it again)", o.save, o.save)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -193,26 +183,22 @@ func (o *output) final(now time.Time) error {
 	return nil
 }
 
-// writeByName chooses the format by the file's extension.
-func (o *output) writeByName(name string, snap *leak.Snapshot) error {
-	switch base := strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".zst"); {
-	case name == "-", filepath.Ext(base) == ".json":
-		return o.writeJSON(name, snap)
-	case filepath.Ext(base) == ".txt":
-		return report.WriteText(name, snap, report.TextOptions{Top: o.s.o.top, MinSize: uint64(o.s.o.minSize), Width: 80}, fileOptions())
+// rescue keeps the result of a trace that could not be written where it was
+// meant to go in the directory for temporary files.
+func (o *output) rescue(snap *leak.Snapshot) error {
+	if o.s.o.noSave {
+		return nil
 	}
-	return usageError{fmt.Errorf("write %s: no format is known by this extension: use .json, .json.gz, .json.zst or .txt", name)}
-}
-
-// fileOptions makes files belong to the user who called sudo.
-func fileOptions() report.FileOptions {
-	var o report.FileOptions
-	uid, err1 := strconv.Atoi(os.Getenv("SUDO_UID"))
-	gid, err2 := strconv.Atoi(os.Getenv("SUDO_GID"))
-	if os.Geteuid() == 0 && err1 == nil && err2 == nil {
-		o.UID, o.GID = uid, gid
+	f, err := os.CreateTemp("", "vmaleak-*.json.zst")
+	if err != nil {
+		return nil // the first error says enough
 	}
-	return o
+	name := f.Name()
+	if err := errors.Join(f.Close(), writeJSON(nil, name, snap)); err != nil {
+		return os.Remove(name)
+	}
+	o.s.say("the export was saved as %s instead", name)
+	return nil
 }
 
 // hasLeak reports whether the verdict is a leak: until suspects are judged,

@@ -16,9 +16,17 @@ func newReport(e env) *cobra.Command {
 	var minSize size
 	cmd := &cobra.Command{
 		Use: "report EXPORT", Short: "Show an export again, as text or JSON",
-		Args: cobra.MatchAll(cobra.ExactArgs(1)),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{fmt.Errorf("report: give one export, or - for stdin; these are %d", len(args))}
+			}
+			return nil
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			opt.MinSize = uint64(minSize)
+			if format != "text" && format != "json" {
+				return usageError{fmt.Errorf("report --format %q is not built: there are text and json", format)}
+			}
 			snap, err := readExport(args[0])
 			if err != nil {
 				return err
@@ -35,7 +43,7 @@ func newReport(e env) *cobra.Command {
 				}
 				return report.JSON(e.stdout, snap)
 			}
-			return usageError{fmt.Errorf("--format %q is not built: there are text and json", format)}
+			return nil
 		},
 	}
 	f := cmd.Flags()

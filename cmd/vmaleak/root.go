@@ -20,23 +20,18 @@ restart, no flag and no agent.
   sudo vmaleak doctor         what this kernel and these privileges allow
   vmaleak import FILE...      the same report from old strace logs`,
 		Example:       "  sudo vmaleak james\n  sudo vmaleak trace -p 16067 -d 10m -o leak.json\n  sudo vmaleak trace -- java -jar server.jar",
+		Version:       version(),
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 && cmd.ArgsLenAtDash() < 0 {
-				o.all = true
-				o.jvm = true
-				o.noSave = true
-				return traceCommand(cmd, e, o, nil)
-			}
 			return traceCommand(cmd, e, o, args)
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	addTraceFlags(root, o)
 	root.AddCommand(newTrace(e), newReport(e), newImport(e), newDoctor(e), newDemo(e), newVersion(e))
-	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetVersionTemplate("vmaleak {{.Version}}\n")
 	return root
 }
 
@@ -67,8 +62,7 @@ func addTraceFlags(cmd *cobra.Command, o *traceOptions) {
 	f.DurationVarP(&o.interval, "interval", "i", 5*time.Second, "time between reports")
 	f.IntVarP(&o.top, "top", "T", 10, "rows shown for each process")
 	f.VarP(&o.minSize, "min-size", "z", "show only what holds at least `SIZE` (display only)")
-	f.StringArrayVarP(&o.outputs, "output", "o", nil, "write the export to `FILE` at the end (.json, .json.gz, .json.zst, .txt; - is stdout)")
-	f.StringArrayVar(&o.jsons, "json", nil, "write the export as JSON to `FILE` at the end, and on SIGUSR1")
+	o.files.add(f, " at the end and on SIGUSR1")
 	f.StringVar(&o.attach, "attach", "auto", "ask JVMs for their threads' names: auto, yes or no")
 	f.BoolVar(&o.noSave, "no-save", false, "do not save ./vmaleak-PID.json.zst")
 	f.BoolVar(&o.noTUI, "no-tui", false, "plain text even on a terminal")
@@ -81,10 +75,18 @@ func addTraceFlags(cmd *cobra.Command, o *traceOptions) {
 
 func newVersion(e env) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(e.stdout, "vmaleak", version())
 			return err
 		},
 	}
+}
+
+// noArgs is cobra.NoArgs with our exit code.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s takes no arguments: what is %q?", cmd.Name(), args[0])}
+	}
+	return nil
 }

@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
 	"vmaleak/leak"
 	"vmaleak/symbolize"
 	"vmaleak/tracer"
-	"vmaleak/vma"
 )
 
 // session is one trace: the tracer, the books, and who the processes are. One
@@ -21,194 +19,68 @@ import (
 type session struct {
 	env
 	o       *traceOptions
+	signals chan os.Signal
 	tr      *tracer.Tracer
 	books   *leak.Ledger
-	targets map[*tracer.Space]*target
-	ofBooks map[*leak.Space]*target
 	host    symbolize.Host
 	started time.Time
+	out     *output
+	warn    warnings
+	cmd     *command
+
+	targets map[*tracer.Space]*target
+	ofBooks map[*leak.Space]*target
+	last    *target // of the last event
+	unasked int     // ended spaces since the last snapshot
+	looks   int     // processes looked up at their exec since the last refresh
+
 	sel     symbolize.Selector // for later scans
 	named   map[int]bool       // PIDs that the user named one by one
 	failed  map[symbolize.Match]bool
-	cmd     *command
-	fetched chan fetch
-	out     *output
-	warn    map[string]*leak.Warning
 	goneAt  time.Time // since when no target is left
+	fetched chan fetch
 }
 
-type fetch struct {
-	t *target
-	r symbolize.Result
-}
+// keepEnded is how many ended spaces the ledger keeps.
+const keepEnded = 64
 
-// restartGrace is how long a target given by name may be gone before the trace ends.
-const restartGrace = 30 * time.Second
-
-func newSession(e env, o *traceOptions) (*session, error) {
-	s := &session{
-		env: e, o: o, targets: map[*tracer.Space]*target{}, ofBooks: map[*leak.Space]*target{}, host: symbolize.ReadHost(),
-		started: time.Now(), named: map[int]bool{}, failed: map[symbolize.Match]bool{}, fetched: make(chan fetch, 16), warn: map[string]*leak.Warning{},
+// trace runs one trace from the command line to the exit code.
+func trace(ctx context.Context, e env, o *traceOptions) error {
+	if err := o.check(); err != nil {
+		return usageError{err}
 	}
-	s.books = leak.New(leak.Options{})
-	s.out = newOutput(s)
-	var matches []symbolize.Match
-	s.sel = o.selector()
-	if len(o.command) == 0 {
-		var err error
-		if matches, err = s.find(); err != nil {
-			return nil, err
-		}
-	}
-	if !s.host.InitialPIDNamespace {
-		return nil, errors.New("start: this process is in a PID namespace of its own, so its PIDs are not those that the kernel reports; run vmaleak on the host, or the container with --pid=host (Kubernetes: hostPID: true)")
-	}
-	path, mounted, err := symbolize.MountTracefs()
-	if err != nil {
-		return nil, fmt.Errorf("find tracefs: %w", err)
-	}
-	if mounted {
-		e.say("mounted tracefs at %s", path)
-	}
-	vmopt, err := tracer.ModelOptions()
-	if err != nil {
-		return nil, err
-	}
-	s.tr, err = tracer.Open(tracer.Options{Ring: int(o.ring), Backend: o.backend, Audit: time.Duration(o.audit)}, vmopt, s)
-	if err != nil {
-		return nil, err
-	}
-	if s.tr.Backend.Mode == tracer.EnterExit {
-		s.warning("enter-exit", "this kernel does not tell when the mmap lock is taken: exact only for programs whose threads do not race for addresses", 1)
-	}
-	if err := s.begin(matches); err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	return s, nil
-}
-
-// find resolves the selectors for the first time.
-func (s *session) find() ([]symbolize.Match, error) {
-	for _, pid := range s.o.pids {
-		p, err := symbolize.ReadProcess(pid)
-		if err != nil && !errors.Is(err, os.ErrPermission) {
-			return nil, fmt.Errorf("trace process %d: %w", pid, err)
-		}
-		if p != nil && p.Bits == 32 {
-			s.warning("32-bit", fmt.Sprintf("process %d is a 32-bit program: its system calls are invisible to tracepoints, so its ledger comes from comparisons with /proc/PID/maps alone", pid), 1)
-		}
-	}
-	matches, err := s.sel.Find()
-	if err != nil {
-		return nil, err
-	}
-	if len(matches) == 0 && !s.o.jvm {
-		return nil, fmt.Errorf("find what to trace: no process matches %s; vmaleak without an argument lists the JVMs", s.describe())
-	}
-	if len(s.o.names) > 0 {
-		for _, m := range matches {
-			s.say("process %d matches: %s", m.PID, m.Why)
-		}
-	}
-	s.sel = s.sel.Pin(matches)
-	return matches, nil
-}
-
-func (s *session) describe() string {
-	var parts []string
-	add := func(flag, value string) {
-		if value != "" {
-			parts = append(parts, flag+value)
-		}
-	}
-	for _, n := range s.o.names {
-		add("", fmt.Sprintf("%q", n))
-	}
-	add("--comm ", s.o.comm)
-	add("--cgroup ", s.o.cgroup)
-	add("-u ", s.o.unit)
-	add("--pod ", s.o.pod)
-	add("--container ", s.o.container)
-	return strings.Join(parts, ", ")
-}
-
-// begin follows the first targets.
-func (s *session) begin(matches []symbolize.Match) error {
-	if len(s.o.command) > 0 {
-		c, err := startCommand(s.o.command)
-		if err != nil {
-			return err
-		}
-		s.cmd = c
-		pid := c.cmd.Process.Pid
-		s.named[pid] = true
-		if os.Geteuid() == 0 && os.Getenv("SUDO_UID") != "" {
-			s.say("%s runs as root, not as the user who called sudo", s.o.command[0])
-		}
-		if err := s.tr.Expect(pid); err != nil {
-			return err
-		}
-		return c.release()
-	}
-	for _, m := range matches {
-		if err := s.follow(m); err != nil {
-			return err
-		}
-	}
-	if len(s.tr.PIDs()) == 0 && len(s.o.pids) > 0 {
-		return errors.New("trace: none of the processes could be followed")
-	}
-	return nil
-}
-
-// follow begins to trace one process. A process that is gone meanwhile is no error.
-func (s *session) follow(m symbolize.Match) error {
-	for _, pid := range s.o.pids {
-		if pid == m.PID {
-			s.named[pid] = true
-		}
-	}
-	if m.Name != "" {
-		s.named[m.PID] = true
-	}
-	err := s.tr.Follow(m.PID)
-	if errors.Is(err, tracer.ErrGone) {
-		s.say("%v", err)
-		return nil
-	}
-	return err
-}
-
-// rescan follows targets that came since.
-func (s *session) rescan() error {
-	if s.cmd != nil || !s.sel.Follows() {
-		return nil
-	}
-	matches, err := s.sel.Find()
-	if err != nil {
+	host := symbolize.ReadHost()
+	if err := mayTrace(host); err != nil {
 		return err
 	}
-	for _, m := range matches {
-		if s.failed[m] || s.tr.Follows(m.PID) {
-			continue
-		}
-		s.say("process %d is new: %s", m.PID, m.Why)
-		if err := s.follow(m); err != nil {
-			s.failed[m] = true
-			s.say("%v", err)
-		}
+	if err := o.preflight(); err != nil {
+		return err
 	}
-	return nil
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	signal.Ignore(syscall.SIGPIPE) // whoever reads the text may go: the export is written all the same
+	defer signal.Stop(signals)
+	s := &session{
+		env: e, o: o, signals: signals, host: host, started: time.Now(), sel: o.selector(),
+		books: leak.New(leak.Options{KeepEnded: keepEnded}), warn: warnings{},
+		targets: map[*tracer.Space]*target{}, ofBooks: map[*leak.Space]*target{},
+		named: map[int]bool{}, failed: map[symbolize.Match]bool{}, fetched: make(chan fetch, 16),
+	}
+	s.out = newOutput(s)
+	err := s.start()
+	if err == nil {
+		err = s.run(ctx)
+	}
+	return errors.Join(err, s.close())
 }
 
 // run traces until the end of the duration, a signal, or the last target.
 func (s *session) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1)
-	defer signal.Stop(signals)
-
 	if err := s.settleFirst(); err != nil {
 		return err
 	}
@@ -216,25 +88,28 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	now := time.Now()
-	nextTick, nextScan, end := now.Add(s.o.interval), now.Add(2*time.Second), time.Time{}
+	nextTick, nextScan, end := now.Add(s.o.interval), now.Add(scanEvery), time.Time{}
 	if s.o.duration > 0 {
-		end = s.started.Add(s.o.duration)
+		end = now.Add(s.o.duration)
 	}
 	s.refresh(ctx, now)
+	if s.out.screen.tty != nil {
+		nextTick = now
+	}
 	for {
 		if err := s.tr.Poll(time.Now().Add(20 * time.Millisecond)); err != nil {
 			return err
 		}
 		now = time.Now()
 		select {
-		case sig := <-signals:
-			if sig == syscall.SIGUSR1 {
-				if err := s.exportNow(); err != nil {
-					s.say("%v", err)
-				}
-				continue
+		case sig := <-s.signals:
+			if sig != syscall.SIGUSR1 {
+				return s.finish(ctx)
 			}
-			return s.finish(ctx)
+			if err := s.exportNow(ctx); err != nil {
+				s.say("%v", err)
+			}
+			continue
 		case f := <-s.fetched:
 			s.adopt(f, now)
 		case <-ctx.Done():
@@ -242,22 +117,19 @@ func (s *session) run(ctx context.Context) error {
 		default:
 		}
 		if now.After(nextScan) {
-			nextScan = now.Add(2 * time.Second)
-			if err := s.rescan(); err != nil {
-				s.say("%v", err)
-			}
+			nextScan = now.Add(scanEvery)
+			s.rescan()
 			s.refresh(ctx, now)
 		}
 		if now.After(nextTick) {
-			nextTick = nextTick.Add(s.o.interval)
-			if nextTick.Before(now) {
+			if nextTick = nextTick.Add(s.o.interval); nextTick.Before(now) {
 				nextTick = now.Add(s.o.interval)
 			}
 			if err := s.tick(now); err != nil {
-				return err
+				return errors.Join(err, s.finish(ctx))
 			}
 		}
-		if (!end.IsZero() && now.After(end)) || s.allGone(now) || s.out.enough(now) {
+		if (!end.IsZero() && now.After(end)) || s.allGone(now) {
 			return s.finish(ctx)
 		}
 	}
@@ -275,21 +147,21 @@ func (s *session) settleFirst() error {
 				settled = false
 			}
 		}
-		if settled && (s.cmd == nil || len(s.targets) > 0) {
+		if settled && (s.cmd == nil || len(s.targets)+len(s.ofBooks) > 0) {
 			return nil
 		}
 	}
 	return nil
 }
 
+// restartGrace is how long a target given by name may be gone before the trace ends.
+const restartGrace = 30 * time.Second
+
 // allGone reports whether nothing is left to trace.
 func (s *session) allGone(now time.Time) bool {
 	if s.cmd != nil {
-		select {
-		case err := <-s.cmd.done:
-			s.cmd.done <- err
-		default:
-			return false // the command runs
+		if _, ended := s.cmd.ended(); !ended {
+			return false
 		}
 	}
 	if len(s.tr.PIDs()) > 0 {
@@ -297,9 +169,11 @@ func (s *session) allGone(now time.Time) bool {
 		return false
 	}
 	switch {
-	case s.o.jvm && s.cmd == nil:
+	case s.cmd != nil:
+		return true
+	case s.o.jvm:
 		return false
-	case s.cmd != nil || !s.sel.Follows():
+	case !s.sel.Follows():
 		return true
 	case s.goneAt.IsZero():
 		s.goneAt = now
@@ -319,96 +193,65 @@ func (s *session) tick(now time.Time) error {
 
 // finish ends the trace with its report and exports.
 func (s *session) finish(ctx context.Context) error {
-	if err := s.lastNames(ctx); err != nil {
+	if err := s.settleState(ctx); err != nil {
 		return err
 	}
-	inFlight, err := s.tr.Drain()
-	if err != nil {
-		return err
-	}
-	s.noteInFlight(inFlight)
 	s.reportCommand()
 	now := time.Now()
 	s.books.Tick(now)
 	return s.out.final(now)
 }
 
-func (s *session) reportCommand() {
-	if s.cmd == nil {
-		return
+// exportNow is SIGUSR1: everything that happened before the request is in the export.
+func (s *session) exportNow(ctx context.Context) error {
+	if err := s.settleState(ctx); err != nil {
+		return err
 	}
-	select {
-	case err := <-s.cmd.done:
-		if err != nil {
-			s.say("%s ended: %v", s.o.command[0], err)
-		}
-	default:
-		s.say("%s (process %d) runs on", s.o.command[0], s.cmd.cmd.Process.Pid)
-	}
+	return s.out.export(time.Now())
 }
 
-// exportNow is SIGUSR1: everything that happened before the request is in the export.
-func (s *session) exportNow() error {
+// settleState brings names, threads and ledger up to this instant.
+func (s *session) settleState(ctx context.Context) error {
+	if err := s.freshNames(ctx); err != nil {
+		return err
+	}
 	inFlight, err := s.tr.Drain()
 	if err != nil {
 		return err
 	}
-	s.noteInFlight(inFlight)
-	s.refreshNames(time.Now())
-	return s.out.export(time.Now())
-}
-
-func (s *session) noteInFlight(spaces []*tracer.Space) {
 	delete(s.warn, "in-flight")
-	if len(spaces) > 0 {
-		s.warning("in-flight", "a call was still under way: the state shown is the one before it", uint64(len(spaces)))
+	if len(inFlight) > 0 {
+		s.warn.add("in-flight", "a call was still under way: the state shown is the one before it", uint64(len(inFlight)))
 	}
+	s.refreshNames(time.Now())
+	return nil
 }
 
-func (s *session) warning(code, message string, count uint64) {
-	if w := s.warn[code]; w != nil {
-		w.Count += count
+// reportCommand says what became of -- COMMAND.
+func (s *session) reportCommand() {
+	if s.cmd == nil || s.o.kill {
 		return
 	}
-	s.warn[code] = &leak.Warning{Code: code, Message: message, Count: count}
+	switch err, ended := s.cmd.ended(); {
+	case !ended:
+		s.say("%s (process %d) runs on", s.o.command[0], s.cmd.cmd.Process.Pid)
+	case err != nil:
+		s.say("%s ended: %v", s.o.command[0], err)
+	}
 }
 
 func (s *session) close() error {
-	if s.cmd != nil && s.cmd.cmd.ProcessState == nil && s.cmd.gate != nil {
-		select {
-		case err := <-s.cmd.done:
-			s.cmd.done <- err
-		default:
-		}
-	}
+	var errs []error
 	for _, t := range s.ofBooks {
 		t.close()
 	}
-	if s.tr == nil {
-		return nil
+	if s.cmd != nil && s.o.kill {
+		errs = append(errs, s.cmd.kill())
 	}
-	return s.tr.Close()
-}
-
-// Open implements tracer.Handler.
-func (s *session) Open(sp *tracer.Space) { s.open(sp) }
-
-// Apply implements tracer.Handler.
-func (s *session) Apply(sp *tracer.Space, ev *vma.Event, d *vma.Delta) {
-	t := s.targets[sp]
-	t.books.Book(ev, d)
-	if len(d.Acquired) > 0 && ev.Thread != t.lastSeen {
-		t.lastSeen = ev.Thread
-		if t.namer != nil && ev.Op != 0 {
-			t.namer.Saw(ev.Thread.TID, ev.Thread.Start)
+	if s.tr != nil {
+		if err := s.tr.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("detach the probes: %w", err))
 		}
 	}
-}
-
-// End implements tracer.Handler.
-func (s *session) End(sp *tracer.Space, at time.Time, by string) {
-	t := s.targets[sp]
-	delete(s.targets, sp)
-	t.final()
-	t.books.End(at, by)
+	return errors.Join(errs...)
 }

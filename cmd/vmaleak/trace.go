@@ -20,12 +20,12 @@ type traceOptions struct {
 	pids                               []int
 	names                              []string
 	command                            []string
-	jvm, all                           bool
+	jvm                                bool
 	comm, cgroup, unit, pod, container string
 	duration, interval                 time.Duration
 	top                                int
 	minSize                            size
-	outputs, jsons                     []string
+	files                              files
 	attach                             string
 	noSave, noTUI                      bool
 	readyFile                          string
@@ -33,6 +33,9 @@ type traceOptions struct {
 	audit                              auditFlag
 	ring                               size
 	backend                            string
+
+	all  bool // one row for each JVM: the program's call without an argument
+	kill bool // the command ends with the trace: demo
 }
 
 func traceCommand(cmd *cobra.Command, e env, o *traceOptions, args []string) error {
@@ -50,31 +53,28 @@ func traceCommand(cmd *cobra.Command, e env, o *traceOptions, args []string) err
 			o.names = append(o.names, a)
 		}
 	}
-	if err := o.check(); err != nil {
-		return usageError{err}
+	if !cmd.HasParent() && !o.selected() && len(o.command) == 0 {
+		o.all, o.jvm, o.noSave, o.attach = true, true, true, "no"
 	}
-	if err := o.preflight(); err != nil {
-		return err
-	}
-	s, err := newSession(e, o)
-	if err != nil {
-		return err
-	}
-	return errors.Join(s.run(cmd.Context()), s.close())
+	return trace(cmd.Context(), e, o)
 }
 
+// selected reports whether any process is asked for, but for -- COMMAND.
+func (o *traceOptions) selected() bool {
+	return len(o.pids)+len(o.names) > 0 || o.jvm || o.comm+o.cgroup+o.unit+o.pod+o.container != ""
+}
+
+// check finds what is wrong with the command line itself.
 func (o *traceOptions) check() error {
-	sel := o.selector()
-	selected := len(sel.PIDs)+len(sel.Names) > 0 || sel.JVM || sel.Comm+sel.CGroup+sel.Unit+sel.Pod+sel.Container != ""
 	switch {
-	case !selected && len(o.command) == 0:
+	case !o.selected() && len(o.command) == 0:
 		return errors.New("nothing to trace: give a PID or a NAME, --jvm, --comm, --cgroup, -u, --pod, --container, or -- COMMAND")
-	case selected && len(o.command) > 0:
+	case o.selected() && len(o.command) > 0:
 		return errors.New("give either processes to trace or -- COMMAND, not both")
 	case o.interval < 100*time.Millisecond:
 		return fmt.Errorf("--interval %v is too short: at least 100ms", o.interval)
 	case o.duration < 0:
-		return fmt.Errorf("--duration %v is negative", o.duration)
+		return fmt.Errorf("--duration %v is negative: give a time such as 10m", o.duration)
 	case o.top < 1:
 		return fmt.Errorf("--top %d shows nothing: at least 1", o.top)
 	case o.attach != "auto" && o.attach != "yes" && o.attach != "no":
@@ -86,10 +86,15 @@ func (o *traceOptions) check() error {
 	}
 	for _, pid := range o.pids {
 		if pid <= 0 {
-			return fmt.Errorf("%d is no PID", pid)
+			return fmt.Errorf("%d is no PID: a PID is 1 or more", pid)
 		}
 	}
-	return nil
+	for _, name := range o.names {
+		if name == "" {
+			return errors.New("the NAME of a process to trace is empty")
+		}
+	}
+	return o.files.check()
 }
 
 // selector is what the command line asks for, but for -- COMMAND.
@@ -98,23 +103,39 @@ func (o *traceOptions) selector() symbolize.Selector {
 		Unit: o.unit, Pod: o.pod, Container: o.container}
 }
 
-// preflight finds out before hours of tracing whether the results can be written.
+// saves reports whether the trace saves itself to ./vmaleak-PID.json.zst.
+func (o *traceOptions) saves() bool { return !o.noSave && o.files.none() }
+
+// saveName is the file of a trace that saves itself.
+func saveName(pid int) string { return "vmaleak-" + strconv.Itoa(pid) + ".json.zst" }
+
+// preflight finds out before hours of tracing whether the command can start
+// and the results can be written.
 func (o *traceOptions) preflight() error {
-	for _, name := range append(append([]string(nil), o.outputs...), o.jsons...) {
-		if name == "-" {
-			continue
-		}
-		if err := report.CanWrite(name); err != nil {
+	if len(o.command) > 0 {
+		if _, err := lookCommand(o.command); err != nil {
 			return err
 		}
 	}
-	if o.readyFile != "" {
-		if err := os.Remove(o.readyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("remove an old ready file: %w", err)
+	if err := o.files.canWrite(); err != nil {
+		return err
+	}
+	if o.saves() {
+		if err := report.CanWrite(saveName(0)); err != nil {
+			return fmt.Errorf("save the trace to this directory: %w; or give --no-save", err)
 		}
-		if _, err := os.Stat(filepath.Dir(o.readyFile)); err != nil {
-			return fmt.Errorf("prepare the ready file: %w", err)
-		}
+	}
+	if o.readyFile == "" {
+		return nil
+	}
+	if st, err := os.Lstat(o.readyFile); err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("prepare the ready file %s: something else is there that is no file; give another name", o.readyFile)
+	}
+	if err := os.Remove(o.readyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove an old ready file: %w; give another name", err)
+	}
+	if _, err := os.Stat(filepath.Dir(o.readyFile)); err != nil {
+		return fmt.Errorf("prepare the ready file: %w; make the directory first", err)
 	}
 	return nil
 }

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"vmaleak/leak"
+	"vmaleak/symbolize"
+	"vmaleak/vma"
+)
+
+// facts is what a snapshot needs of a space.
+func (s *session) facts(b *leak.Space) leak.Facts {
+	t := s.ofBooks[b]
+	if t == nil {
+		return leak.Facts{}
+	}
+	f := leak.Facts{Verified: t.verified, UnverifiedBecause: t.because}
+	if !t.ended {
+		f.Verified, f.UnverifiedBecause = t.sp.Verified()
+		if r, err := symbolize.ReadResidency(t.sp.PID()); err == nil {
+			f.Resident = &r.Anon
+		}
+		if t.proc != nil {
+			if cg, err := symbolize.ReadCGroup(t.sp.PID()); err == nil {
+				f.CGroup = cgroup(cg)
+			}
+		}
+	}
+	c := t.sp.Events
+	f.Events = leak.Events{Received: c.Received, Applied: c.Applied, Failed: c.Failed, Lost: c.Lost, Gaps: c.Gaps,
+		Resyncs: c.Resyncs, Audits: c.Audits, DriftBytes: c.DriftBytes, Untraced: c.Untraced}
+	if t.namer != nil {
+		e := t.namer.Effects()
+		f.Effects = leak.Effects{Dumps: e.Dumps, DumpPauseNS: int64(e.DumpPause)}
+		for th := range t.namer.Threads() {
+			f.Threads = append(f.Threads, leak.ThreadFacts{
+				Thread: vma.Thread{TID: uint32(th.TID), Start: th.StartTicks}, NSTID: th.NSTID, StartedAt: th.StartedAt,
+				Comm: th.Comm, Name: th.Name, Pool: th.Pool, Alive: th.Alive && !t.ended,
+			})
+		}
+	}
+	if t.namer == nil && t.first.TID != 0 {
+		f.Threads = append(f.Threads, leak.ThreadFacts{Thread: t.first, Comm: b.Process().Comm, Alive: !t.ended})
+	}
+	f.Effects.CPUNS = ourCPU()
+	return f
+}
+
+// ourCPU is the processor time that this process has used, in nanoseconds.
+func ourCPU() int64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
+}
+
+func cgroup(c *symbolize.CGroup) *leak.CGroup {
+	if c == nil {
+		return nil
+	}
+	return &leak.CGroup{Path: c.Path, Max: c.Max, Current: c.Current, Anon: c.Anon, File: c.File, Shmem: c.Shmem,
+		Kernel: c.Kernel, Sock: c.Sock, OOMKill: c.OOMKill}
+}
+
+// header is what a snapshot says of this trace.
+func (s *session) header(now time.Time, brief bool) leak.Header {
+	h := leak.Header{
+		Tool: leak.Tool{Version: version(), Options: map[string]string{"interval": s.o.interval.String(), "attach": s.o.attach},
+			Limits: map[string]int64{"spaces": 4096, "ended_spaces": keepEnded}},
+		Host: leak.Host{Hostname: str(s.host.Hostname), Kernel: str(s.host.Kernel), Arch: str(s.host.Arch),
+			BootID: str(s.host.BootID)},
+		Source: leak.SourceLive, StartedAt: s.started, Brief: brief,
+	}
+	if s.host.PageSize > 0 {
+		page := uint64(s.host.PageSize)
+		h.Host.PageSize = &page
+	}
+	var pids []string
+	for _, pid := range s.o.pids {
+		pids = append(pids, strconv.Itoa(pid))
+	}
+	for k, v := range map[string]string{"audit": s.o.audit.String(), "backend": s.o.backend, "ring": s.o.ring.String(),
+		"pids": strings.Join(pids, ","), "targets": s.describe(), "command": strings.Join(s.o.command, " ")} {
+		if v != "" {
+			h.Tool.Options[k] = strings.ToValidUTF8(v, "\ufffd")
+		}
+	}
+	h.Warnings = s.warn.list()
+	if w := s.namelessWarning(now); w != nil && s.warn["names"] == nil {
+		h.Warnings = append(h.Warnings, *w)
+	}
+	if n := s.tr.Unfollowed(); n > 0 {
+		h.Warnings = append(h.Warnings, leak.Warning{Code: "unfollowed", Message: "events named address spaces that could not be followed", Count: n})
+	}
+	return h
+}
+
+func str(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// ownFile makes a file that is not written by package report belong to the user who called sudo.
+func ownFile(name string) error {
+	if o := fileOptions(); o.UID != 0 || o.GID != 0 {
+		return os.Chown(name, o.UID, o.GID)
+	}
+	return nil
+}
