@@ -50,6 +50,31 @@ func (t *Tracer) settle(now time.Time) {
 		t.syncClock()
 		t.scan(now)
 	}
+	if now.After(t.skipsAt) {
+		t.skipsAt = now.Add(10 * time.Second)
+		t.countSkips(now)
+	}
+}
+
+// countSkips asks the kernel how many of our programs it skipped (it tells
+// since 5.12). If it skipped both programs of one call nothing else tells: every
+// space is audited. It is a bpf(2) call for each program, so it is made rarely.
+func (t *Tracer) countSkips(now time.Time) {
+	var n uint64
+	for _, c := range t.progs {
+		for _, p := range c.Programs {
+			if st, err := p.Stats(); err == nil {
+				n += st.RecursionMisses
+			}
+		}
+	}
+	if n == t.skips {
+		return
+	}
+	t.skips = n
+	for _, s := range t.bySlot {
+		t.wantAudit(s, now, untracedEvery)
+	}
 }
 
 // checkGap decides whether the number that s waits for is on its way or lost.

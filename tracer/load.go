@@ -163,7 +163,8 @@ func (t *Tracer) loadMode(mode string) error {
 	hs := hooks(mode, lockArgs)
 	spec2 := *spec
 	spec2.Programs = map[string]*ebpf.ProgramSpec{progRegister: spec.Programs[progRegister]}
-	if t.coll, err = ebpf.NewCollection(&spec2); err != nil {
+	t.kernel = kernel
+	if t.coll, err = ebpf.NewCollectionWithOptions(&spec2, ebpf.CollectionOptions{Programs: ebpf.ProgramOptions{KernelTypes: kernel}}); err != nil {
 		return fmt.Errorf("load the maps and the iterator: %w", err)
 	}
 	for i := uint32(1); i < t.coll.Maps[mapStates].MaxEntries(); i++ {
@@ -219,11 +220,13 @@ func (t *Tracer) attachProgram(spec *ebpf.CollectionSpec, prog, point string) er
 	}
 	one := *spec
 	one.Programs = map[string]*ebpf.ProgramSpec{prog: ps}
-	coll, err := ebpf.NewCollectionWithOptions(&one, ebpf.CollectionOptions{MapReplacements: t.replacements(&one)})
+	coll, err := ebpf.NewCollectionWithOptions(&one, ebpf.CollectionOptions{
+		MapReplacements: t.replacements(&one), Programs: ebpf.ProgramOptions{KernelTypes: t.kernel},
+	})
 	if err != nil {
 		return fmt.Errorf("load %s: %w", prog, err)
 	}
-	defer coll.Close() // the link keeps the program
+	t.progs = append(t.progs, coll)
 	var l link.Link
 	if point == "" {
 		l, err = link.AttachTracing(link.TracingOptions{Program: coll.Programs[prog]})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
 
@@ -44,7 +45,11 @@ type Tracer struct {
 	opt     Options
 	h       Handler
 	vmopt   vma.Options
-	coll    *ebpf.Collection
+	coll    *ebpf.Collection   // the maps and the iterator
+	progs   []*ebpf.Collection // one program each
+	kernel  *btf.Spec          // while loading
+	skips   uint64             // programs that the kernel skipped, at the last look
+	skipsAt time.Time
 	links   []link.Link
 	ring    *ringbuf.Reader
 	states  *states
@@ -75,6 +80,7 @@ func Open(o Options, vmopt vma.Options, h Handler) (*Tracer, error) {
 	if err := t.load(); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
+	t.kernel = nil // 60 MB that only loading needs
 	t.syncClock()
 	return t, nil
 }
@@ -100,6 +106,10 @@ func (t *Tracer) unload() error {
 	}
 	errs = append(errs, t.states.close())
 	t.states = nil
+	for _, p := range t.progs {
+		p.Close()
+	}
+	t.progs = nil
 	if t.coll != nil {
 		t.coll.Close()
 		t.coll = nil
@@ -123,6 +133,10 @@ func (t *Tracer) Spaces() iter.Seq[*Space] {
 
 // Unfollowed is how many records named a space that could not be followed.
 func (t *Tracer) Unfollowed() uint64 { return t.noSpace }
+
+// Skipped is how often the kernel skipped one of our programs, because another
+// ran on that processor: each is a number or a report that is missing.
+func (t *Tracer) Skipped() uint64 { return t.skips }
 
 // readAhead is how long a record that wakes nobody may wait in the ring.
 const readAhead = 10 * time.Millisecond
