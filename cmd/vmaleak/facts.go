@@ -94,6 +94,9 @@ func (s *session) header(now time.Time, brief bool) leak.Header {
 	if w := s.namelessWarning(now); w != nil && s.warn["names"] == nil {
 		h.Warnings = append(h.Warnings, *w)
 	}
+	if n := s.tr.Skipped(); n > 0 {
+		h.Warnings = append(h.Warnings, leak.Warning{Code: "programs-skipped", Message: "times the kernel skipped one of our programs: what that lost is found by its number or by an audit", Count: n})
+	}
 	if n := s.tr.Unfollowed(); n > 0 {
 		h.Warnings = append(h.Warnings, leak.Warning{Code: "unfollowed", Message: "events named address spaces that could not be followed", Count: n})
 	}
