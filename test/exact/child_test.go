@@ -27,6 +27,7 @@ func startChild(tb testing.TB, cmd *exec.Cmd) *child {
 	tb.Helper()
 	c := &child{Cmd: cmd, done: make(chan struct{})}
 	cmd.Stderr = c
+	cmd.WaitDelay = 5 * time.Second // for a grandchild that holds on to stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		tb.Fatalf("start %s: %v", cmd.Path, err)

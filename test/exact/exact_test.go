@@ -42,6 +42,14 @@ func exactly(t *testing.T, _ *stress, tr *tracer, q quiet) {
 	mustBeExact(t, tr.export(t), q)
 }
 
+// settled is exactly, where spaces come into being that work at once: one
+// whose map cannot be read in a consistent state yet is unverified, and tried
+// again each second.
+func settled(t *testing.T, _ *stress, tr *tracer, q quiet) {
+	t.Helper()
+	mustBeExact(t, healing(t, tr, q, true), q)
+}
+
 var auditOff = []string{"--audit=off"}
 
 func TestExactOwned(t *testing.T) {
@@ -53,11 +61,11 @@ func TestExactRacy(t *testing.T) {
 }
 
 func TestExactMixed(t *testing.T) {
-	inModes(t, "owned,racy,fork", sized(size{60_000, 4}, size{5_000_000, 200}), auditOff, exactly)
+	inModes(t, "owned,racy,fork", sized(size{60_000, 4}, size{5_000_000, 200}), auditOff, settled)
 }
 
 func TestExactFork(t *testing.T) {
-	inModes(t, "fork", sized(size{60_000, 6}, size{2_000_000, 200}), auditOff, exactly)
+	inModes(t, "fork", sized(size{60_000, 6}, size{2_000_000, 200}), auditOff, settled)
 }
 
 // The length of a segment is no argument of the calls: what they leave in doubt an audit settles.
@@ -66,7 +74,7 @@ func TestShm(t *testing.T) {
 }
 
 func TestDie(t *testing.T) {
-	inModes(t, "die", sized(size{40_000, 4}, size{1_000_000, 50}), auditOff, exactly)
+	inModes(t, "die", sized(size{40_000, 4}, size{1_000_000, 50}), auditOff, settled)
 }
 
 // Areas that a child does not inherit: no mapping call says so.

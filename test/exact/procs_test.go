@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // stat is the fields of /proc/PID/stat (or of a thread's) after the name: state, parent, ...
@@ -25,6 +27,27 @@ func state(pid int) byte {
 		return 0
 	}
 	return f[0][0]
+}
+
+// startTicks is when a process began, in clock ticks since boot; 0 if it is gone.
+func startTicks(pid int) int64 {
+	const starttime = 22 - 3
+	f := stat(fmt.Sprintf("/proc/%d/stat", pid))
+	if len(f) <= starttime {
+		return 0
+	}
+	ticks, _ := strconv.ParseInt(f[starttime], 10, 64) // the kernel wrote it
+	return ticks
+}
+
+// nowTicks is the same clock now.
+func nowTicks() int64 {
+	const hz = 100 // USER_HZ, on every architecture that Go runs on
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {
+		return 0
+	}
+	return now.Nano() / (1e9 / hz)
 }
 
 // tree is root and all its descendants that are alive.

@@ -25,6 +25,8 @@ type quiet struct {
 	round int
 	calls int64
 	pids  []int
+	// mayLack holds those that were forked before the trace began: it need not know of them.
+	mayLack map[int]bool
 }
 
 // startStress returns when its threads exist; they wait for a line if told so.
