@@ -43,7 +43,7 @@ func (t *Tracer) dispatch(e *bpf.Event) {
 		r.fork, r.child, r.childGen = true, uint32(e.Addr), uint32(e.Len)
 		if r.child != 0 {
 			c := t.newSpace(r.child, r.childGen, int(e.Ret))
-			c.Parent = s.ID
+			c.Parent, c.Since = s.ID, time.Unix(0, r.ev.Time)
 		}
 	}
 	if t.Backend.Mode == EnterExit {
@@ -153,6 +153,7 @@ func (t *Tracer) execed(e *bpf.Event) {
 		t.execs[pid]++
 	}
 	s := t.newSpace(e.Space, e.Gen, pid)
+	s.Since = time.Unix(0, int64(e.TimeNs)+t.boot)
 	s.Events.Received++
 	var comm [16]byte
 	binary.NativeEndian.PutUint64(comm[:8], e.NewLen)
