@@ -37,6 +37,7 @@ func newDemo(e env) *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVar(&java, "java", true, "leak direct buffers of a JVM (default when a JDK is found; --java=false for the native workload)")
 	f.DurationVarP(&o.duration, "duration", "d", time.Minute, "how long to trace")
+	f.DurationVarP(&o.interval, "interval", "i", o.interval, "time between reports")
 	o.files.add(f, "")
 	return cmd
 }

@@ -4,14 +4,28 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"vmaleak/report"
 	"vmaleak/strace"
 	"vmaleak/vma"
 )
 
+// note adds a finding, in lines of at most 80 columns.
 func (im *importer) note(format string, args ...any) {
-	im.notes = append(im.notes, fmt.Sprintf(format, args...))
+	line, width := "", 80
+	for _, word := range strings.Fields(fmt.Sprintf(format, args...)) {
+		if line != "" && len(line)+1+len(word) > width {
+			im.notes = append(im.notes, line)
+			line = "  " + word
+			continue
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	im.notes = append(im.notes, line)
 }
 
 // readPmaps holds the rows of pmap tables against the ledger.
@@ -98,6 +112,6 @@ func (im *importer) older(r strace.OutOfDirect) {
 		}
 	}
 	if seen > 0 && in > seen {
-		im.note("  that is %d blocks of %s: %d are above, so %d are older than the strace log", in, report.Bytes(r.Requested), seen, in-seen)
+		im.note("that is %d blocks of %s: %d are above, so %d are older than the strace log", in, report.Bytes(r.Requested), seen, in-seen)
 	}
 }
