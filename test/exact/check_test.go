@@ -3,7 +3,6 @@ package exact
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"testing"
 	"time"
@@ -26,8 +25,8 @@ func (e *export) differences(pid int) ([]diff, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(kernel) == 0 {
-		return nil, fmt.Errorf("pid %d has no mappings: %w", pid, fs.ErrNotExist)
+	if s := state(pid); s == 0 || s == 'Z' || s == 'X' { // then the map reads as empty
+		return nil, fmt.Errorf("pid %d has ended", pid)
 	}
 	return compare(kernel, ledger), nil
 }

@@ -1,6 +1,7 @@
 package exact
 
 import (
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -34,6 +35,9 @@ func inModes(t *testing.T, mode string, s size, flags []string, check func(t *te
 		t.Errorf("%d quiet points, want %d", last.round, s.quiet)
 	}
 	e := tr.last(t)
+	if !slices.ContainsFunc(e.Processes, func(p process) bool { return p.PID == st.pid && p.Exited }) {
+		t.Errorf("the last ledger of the target, pid %d, was not kept", st.pid)
+	}
 	t.Logf("%d calls, %d quiet points; at the end %d processes, %d events", last.calls, last.round, len(e.Processes), e.Events.Received)
 }
 
@@ -53,19 +57,19 @@ func settled(t *testing.T, _ *stress, tr *tracer, q quiet) {
 var auditOff = []string{"--audit=off"}
 
 func TestExactOwned(t *testing.T) {
-	inModes(t, "owned", sized(size{200_000, 8}, size{5_000_000, 200}), auditOff, exactly)
+	inModes(t, "owned", sized(size{100_000, 5}, size{5_000_000, 200}), auditOff, exactly)
 }
 
 func TestExactRacy(t *testing.T) {
-	inModes(t, "racy", sized(size{150_000, 8}, size{5_000_000, 200}), auditOff, exactly)
+	inModes(t, "racy", sized(size{100_000, 5}, size{5_000_000, 200}), auditOff, exactly)
 }
 
 func TestExactMixed(t *testing.T) {
-	inModes(t, "owned,racy,fork", sized(size{60_000, 4}, size{5_000_000, 200}), auditOff, settled)
+	inModes(t, "owned,racy,fork", sized(size{40_000, 4}, size{5_000_000, 200}), auditOff, settled)
 }
 
 func TestExactFork(t *testing.T) {
-	inModes(t, "fork", sized(size{60_000, 6}, size{2_000_000, 200}), auditOff, settled)
+	inModes(t, "fork", sized(size{40_000, 5}, size{2_000_000, 200}), auditOff, settled)
 }
 
 // The length of a segment is no argument of the calls: what they leave in doubt an audit settles.

@@ -90,14 +90,21 @@ func parseExport(text []byte) (*export, error) {
 	return &e, nil
 }
 
-// find is the live process that pid is in, or nil.
+// find is the live space that pid is in, or nil. One that only lists pid may
+// have been left by an exec, so it counts only where pid has none of its own.
 func (e *export) find(pid int) *process {
+	var shared *process
 	for i := range e.Processes {
-		if p := &e.Processes[i]; !p.Exited && (p.PID == pid || slices.Contains(p.PIDs, pid)) {
+		p := &e.Processes[i]
+		switch {
+		case p.Exited:
+		case p.PID == pid:
 			return p
+		case slices.Contains(p.PIDs, pid):
+			shared = p
 		}
 	}
-	return nil
+	return shared
 }
 
 func parseAddress(s string) (uint64, error) {

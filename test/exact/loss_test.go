@@ -24,7 +24,7 @@ func TestLossHealed(t *testing.T) {
 	for _, mode := range []string{"owned,racy", "fork"} {
 		t.Run(mode, func(t *testing.T) {
 			needTracer(t)
-			s := sized(size{40_000, 4}, size{1_000_000, 50})
+			s := sized(size{30_000, 3}, size{1_000_000, 50})
 			st := startStress(t, append([]string{"--mode", mode, "--wait"}, s.args()...)...)
 			tr := startTracerOf(t, st.pid, lossy...)
 			for q, ok := stopped(t, st, tr); ok; q, ok = stopped(t, st, tr) {
@@ -47,7 +47,7 @@ func TestLossHealed(t *testing.T) {
 // A stop that the ring outlasts changes nothing at all.
 func TestStopContinue(t *testing.T) {
 	needTracer(t)
-	s := sized(size{100_000, 4}, size{2_000_000, 50})
+	s := sized(size{80_000, 3}, size{2_000_000, 50})
 	st := startStress(t, append([]string{"--mode", "owned,racy", "--wait"}, s.args()...)...)
 	tr := startTracerOf(t, st.pid, "--audit=off")
 	for q, ok := stopped(t, st, tr); ok; q, ok = stopped(t, st, tr) {
@@ -64,7 +64,7 @@ func TestSeedInStorm(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			needTracer(t)
 			st := startStress(t, "--mode", mode)
-			for range sized(3, 50) {
+			for range sized(2, 50) {
 				tr := startTracerOf(t, st.pid, "--audit=1s")
 				ready := nowTicks()
 				for range 2 {

@@ -27,7 +27,7 @@ func checkOwner(m *mapping, owners map[int]int) error {
 
 func TestAttribution(t *testing.T) {
 	ops := map[string]int{}
-	inModes(t, "owner", sized(size{150_000, 6}, size{5_000_000, 200}), auditOff, func(t *testing.T, st *stress, tr *tracer, q quiet) {
+	inModes(t, "owner", sized(size{100_000, 5}, size{5_000_000, 200}), auditOff, func(t *testing.T, st *stress, tr *tracer, q quiet) {
 		e := tr.export(t)
 		mustBeExact(t, e, q)
 		p, wrong := e.find(q.pids[0]), 0

@@ -83,3 +83,9 @@ func standing(pid int) bool {
 	}
 	return true
 }
+
+// comm is the kernel's name of a process, "" if it is gone.
+func comm(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)) // "" says it all
+	return strings.TrimSuffix(string(text), "\n")
+}
