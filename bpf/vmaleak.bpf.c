@@ -252,6 +252,12 @@ static __always_inline bool numbered(long nr)
 	return false;
 }
 
+/* Whether a child's map is not its parent's after this madvise. */
+static __always_inline bool differs(unsigned long advice)
+{
+	return advice == MADV_DONTFORK || advice == MADV_DOFORK;
+}
+
 /* The write lock of mm is held. The number belongs to the calling thread's
  * system call, and only if that works on its own space: exit_mmap, the copying
  * of a child and other tasks' work come here too. */
@@ -287,6 +293,10 @@ static __always_inline int on_lock(struct mm_struct *mm, bool write, bool succes
 	}
 	if (!numbered(nr)) {
 		COUNT(st->untraced[untraced_class(nr)]);
+		/* Counted before a fork can take the lock. */
+		if ((nr == NR_madvise && differs(ARG2(regs))) ||
+		    (nr == NR_process_madvise && differs(ARG3(regs))))
+			COUNT(st->dontfork);
 		return 0;
 	}
 	/* Only the holder of the lock comes here: a plain increment is exact. */
@@ -506,6 +516,24 @@ int sys_exit_fork(struct sys_exit_ctx *ctx)
 }
 #endif
 
+/* At the exit: a program at any sys_enter taxes every system call of the host once more. */
+SEC("tracepoint/syscalls/sys_exit_madvise")
+int sys_exit_madvise(struct sys_exit_ctx *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 mm = (__u64)task->mm;
+	struct space_ref *ref = bpf_map_lookup_elem(&spaces, &mm);
+	struct space_state *st;
+
+	if (!ref)
+		return 0;
+	st = state_of(ref->space);
+	if (st)
+		COUNT(st->madvise);
+	return 0;
+}
+
+/* For the enter-exit back end, which has no program under the lock to note MADV_DONTFORK. */
 SEC("tracepoint/syscalls/sys_enter_madvise")
 int sys_enter_madvise(struct sys_enter_ctx *ctx)
 {
@@ -520,7 +548,7 @@ int sys_enter_madvise(struct sys_enter_ctx *ctx)
 	if (!st)
 		return 0;
 	COUNT(st->madvise);
-	if (ctx->args[2] == MADV_DONTFORK || ctx->args[2] == MADV_DOFORK)
+	if (differs(ctx->args[2]))
 		COUNT(st->dontfork);
 	return 0;
 }

@@ -147,6 +147,7 @@ const (
 	vmaleakProgSysExitBrk             = "sys_exit_brk"
 	vmaleakProgSysExitClone           = "sys_exit_clone"
 	vmaleakProgSysExitClone3          = "sys_exit_clone3"
+	vmaleakProgSysExitMadvise         = "sys_exit_madvise"
 	vmaleakProgSysExitMmap            = "sys_exit_mmap"
 	vmaleakProgSysExitMprotect        = "sys_exit_mprotect"
 	vmaleakProgSysExitMremap          = "sys_exit_mremap"
@@ -234,6 +235,7 @@ type vmaleakProgramSpecs struct {
 	SysExitBrk             *ebpf.ProgramSpec `ebpf:"sys_exit_brk"`
 	SysExitClone           *ebpf.ProgramSpec `ebpf:"sys_exit_clone"`
 	SysExitClone3          *ebpf.ProgramSpec `ebpf:"sys_exit_clone3"`
+	SysExitMadvise         *ebpf.ProgramSpec `ebpf:"sys_exit_madvise"`
 	SysExitMmap            *ebpf.ProgramSpec `ebpf:"sys_exit_mmap"`
 	SysExitMprotect        *ebpf.ProgramSpec `ebpf:"sys_exit_mprotect"`
 	SysExitMremap          *ebpf.ProgramSpec `ebpf:"sys_exit_mremap"`
@@ -353,6 +355,7 @@ type vmaleakPrograms struct {
 	SysExitBrk             *ebpf.Program `ebpf:"sys_exit_brk"`
 	SysExitClone           *ebpf.Program `ebpf:"sys_exit_clone"`
 	SysExitClone3          *ebpf.Program `ebpf:"sys_exit_clone3"`
+	SysExitMadvise         *ebpf.Program `ebpf:"sys_exit_madvise"`
 	SysExitMmap            *ebpf.Program `ebpf:"sys_exit_mmap"`
 	SysExitMprotect        *ebpf.Program `ebpf:"sys_exit_mprotect"`
 	SysExitMremap          *ebpf.Program `ebpf:"sys_exit_mremap"`
@@ -393,6 +396,7 @@ func (p *vmaleakPrograms) Close() error {
 		p.SysExitBrk,
 		p.SysExitClone,
 		p.SysExitClone3,
+		p.SysExitMadvise,
 		p.SysExitMmap,
 		p.SysExitMprotect,
 		p.SysExitMremap,

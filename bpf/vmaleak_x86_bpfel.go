@@ -148,6 +148,7 @@ const (
 	vmaleakProgSysExitClone           = "sys_exit_clone"
 	vmaleakProgSysExitClone3          = "sys_exit_clone3"
 	vmaleakProgSysExitFork            = "sys_exit_fork"
+	vmaleakProgSysExitMadvise         = "sys_exit_madvise"
 	vmaleakProgSysExitMmap            = "sys_exit_mmap"
 	vmaleakProgSysExitMprotect        = "sys_exit_mprotect"
 	vmaleakProgSysExitMremap          = "sys_exit_mremap"
@@ -236,6 +237,7 @@ type vmaleakProgramSpecs struct {
 	SysExitClone           *ebpf.ProgramSpec `ebpf:"sys_exit_clone"`
 	SysExitClone3          *ebpf.ProgramSpec `ebpf:"sys_exit_clone3"`
 	SysExitFork            *ebpf.ProgramSpec `ebpf:"sys_exit_fork"`
+	SysExitMadvise         *ebpf.ProgramSpec `ebpf:"sys_exit_madvise"`
 	SysExitMmap            *ebpf.ProgramSpec `ebpf:"sys_exit_mmap"`
 	SysExitMprotect        *ebpf.ProgramSpec `ebpf:"sys_exit_mprotect"`
 	SysExitMremap          *ebpf.ProgramSpec `ebpf:"sys_exit_mremap"`
@@ -356,6 +358,7 @@ type vmaleakPrograms struct {
 	SysExitClone           *ebpf.Program `ebpf:"sys_exit_clone"`
 	SysExitClone3          *ebpf.Program `ebpf:"sys_exit_clone3"`
 	SysExitFork            *ebpf.Program `ebpf:"sys_exit_fork"`
+	SysExitMadvise         *ebpf.Program `ebpf:"sys_exit_madvise"`
 	SysExitMmap            *ebpf.Program `ebpf:"sys_exit_mmap"`
 	SysExitMprotect        *ebpf.Program `ebpf:"sys_exit_mprotect"`
 	SysExitMremap          *ebpf.Program `ebpf:"sys_exit_mremap"`
@@ -397,6 +400,7 @@ func (p *vmaleakPrograms) Close() error {
 		p.SysExitClone,
 		p.SysExitClone3,
 		p.SysExitFork,
+		p.SysExitMadvise,
 		p.SysExitMmap,
 		p.SysExitMprotect,
 		p.SysExitMremap,

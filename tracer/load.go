@@ -103,8 +103,12 @@ var numberedCalls = []string{"mmap", "munmap", "mremap", "brk", "mprotect", "pke
 
 // hooks lists what a mode attaches, the lock last: a number drawn must find its report attached.
 func hooks(mode string, lockArgs int) []hook {
+	madvise := "sys_exit_madvise"
+	if mode == EnterExit {
+		madvise = "sys_enter_madvise"
+	}
 	hs := []hook{
-		{prog: "sys_enter_madvise", point: "sys_enter_madvise", optional: true},
+		{prog: madvise, point: madvise, optional: true},
 		{prog: "task_fork"}, {prog: "task_exec"}, {prog: "task_exit"},
 		{prog: "space_end", optional: mode == EnterExit},
 	}
