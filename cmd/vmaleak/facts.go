@@ -91,7 +91,7 @@ func (s *session) header(now time.Time, brief bool) leak.Header {
 		}
 	}
 	h.Warnings = s.warn.list()
-	if w := s.namelessWarning(now); w != nil && s.warn["names"] == nil {
+	if w := s.namelessWarning(now, !brief); w != nil && s.warn["names"] == nil {
 		h.Warnings = append(h.Warnings, *w)
 	}
 	if n := s.tr.Skipped(); n > 0 {

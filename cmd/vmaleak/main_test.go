@@ -121,14 +121,25 @@ func jdkHomes() map[string]string {
 	return found
 }
 
-// jdk finds a JDK of this major version, "" without one.
-func jdk(major string) string {
+// mustJDK is a JDK of this major version.
+func mustJDK(tb testing.TB, major string) string {
+	tb.Helper()
 	for name, home := range jdkHomes() {
 		if strings.Contains(name, "-"+major+"-") {
 			return home
 		}
 	}
+	cannot(tb, "needs a JDK %s below /usr/lib/jvm", major)
 	return ""
+}
+
+func mustClasses(tb testing.TB) string {
+	tb.Helper()
+	dir, err := classes()
+	if err != nil {
+		cannot(tb, "needs compiled Java: %v", err)
+	}
+	return dir
 }
 
 // cannot leaves a test out aloud; where every test must run it fails.

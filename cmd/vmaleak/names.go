@@ -83,7 +83,7 @@ func (s *session) adopt(f fetch, now time.Time) {
 		return
 	}
 	t.namer.Adopt(f.r, now)
-	if err := t.nameless(now); err != nil && !t.saidNameless {
+	if err := t.nameless(now, false); err != nil && !t.saidNameless {
 		t.saidNameless = true
 		s.say("threads of %d have their kernel names only: %v", t.sp.PID(), err)
 	}
@@ -96,8 +96,9 @@ func (s *session) adopt(f fetch, now time.Time) {
 const youth = 10 * time.Second
 
 // nameless is why a JVM's threads have no names but the kernel's, nil if they
-// have, or if it has only just started and will be asked again.
-func (t *target) nameless(now time.Time) error {
+// have. One that has only just started will be asked again: that it could not
+// answer yet is of no interest while the trace lasts.
+func (t *target) nameless(now time.Time, last bool) error {
 	if t.namer == nil {
 		return nil
 	}
@@ -105,17 +106,17 @@ func (t *target) nameless(now time.Time) error {
 	if err == nil || t.namer.JVM() != "" { // a later dump that failed leaves the names of an earlier one
 		return nil
 	}
-	if (errors.Is(err, jvm.ErrNoHandler) || errors.Is(err, jvm.ErrNotJVM)) && now.Sub(t.proc.StartedAt) < youth {
+	if !last && (errors.Is(err, jvm.ErrNoHandler) || errors.Is(err, jvm.ErrNotJVM)) && t.proc.IsJVM && now.Sub(t.proc.StartedAt) < youth {
 		return nil
 	}
 	return err
 }
 
 // namelessWarning sums up the JVMs whose threads have no names.
-func (s *session) namelessWarning(now time.Time) *leak.Warning {
+func (s *session) namelessWarning(now time.Time, last bool) *leak.Warning {
 	var w *leak.Warning
 	for _, t := range s.targets {
-		err := t.nameless(now)
+		err := t.nameless(now, last)
 		switch {
 		case err == nil:
 		case w == nil:

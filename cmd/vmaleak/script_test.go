@@ -25,14 +25,24 @@ func TestScripts(t *testing.T) {
 		t.Fatal("no scripts", err)
 	}
 	for _, name := range scripts {
-		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {
-			t.Parallel()
-			runScript(t, name)
-		})
+		base := strings.TrimSuffix(filepath.Base(name), ".txt")
+		if !strings.HasPrefix(base, "jvm") {
+			t.Run(base, func(t *testing.T) {
+				t.Parallel()
+				runScript(t, name, "")
+			})
+			continue
+		}
+		for _, major := range []string{"17", "25"} { // each has an attach protocol of its own
+			t.Run(base+"-"+major, func(t *testing.T) {
+				t.Parallel()
+				runScript(t, name, mustJDK(t, major))
+			})
+		}
 	}
 }
 
-func runScript(t *testing.T, name string) {
+func runScript(t *testing.T, name, jdk string) {
 	archive, err := txtar.ParseFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +55,9 @@ func runScript(t *testing.T, name string) {
 	}
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + work, "WORK=" + work, "TMPDIR=" + work, "STORY=" + story,
 		"VMALEAK=" + filepath.Join(dir, "vmaleak"), mainEnv + "=1", "TZ=UTC", "PID=" + strconv.Itoa(os.Getpid())}
+	if jdk != "" {
+		env = append(env, "JAVA="+filepath.Join(jdk, "bin/java"), "CLASSES="+mustClasses(t))
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	state, err := script.NewState(ctx, work, env)
@@ -73,7 +86,7 @@ func cmds(tb testing.TB, b *background) map[string]script.Cmd {
 		})
 	}
 	return map[string]script.Cmd{
-		"need":    simple("leave the script out, or fail, without this", "root|jdk17|jdk25|PROGRAM", func(s *script.State, args []string) error { return need(tb, s, args) }),
+		"need":    simple("leave the script out, or fail, without this", "root|PROGRAM...", func(_ *script.State, args []string) error { return need(tb, args) }),
 		"vmaleak": script.Program(filepath.Join(mustShared(tb), "vmaleak"), nil, 5*time.Second),
 		"rc":      script.Command(script.CmdUsage{Summary: "run a command that must end with this code", Args: "code command [arg...]"}, runCode),
 		"start":   simple("start a process in the background; its PID becomes $NAME", "NAME command [arg...]", b.start),
@@ -88,27 +101,12 @@ func cmds(tb testing.TB, b *background) map[string]script.Cmd {
 	}
 }
 
-func need(tb testing.TB, s *script.State, args []string) error {
+func need(tb testing.TB, args []string) error {
 	for _, what := range args {
 		switch {
 		case what == "root":
 			if os.Geteuid() != 0 {
 				cannot(tb, "needs root to load BPF programs")
-			}
-		case strings.HasPrefix(what, "jdk"):
-			home := jdk(strings.TrimPrefix(what, "jdk"))
-			if home == "" {
-				cannot(tb, "needs a JDK %s below /usr/lib/jvm", strings.TrimPrefix(what, "jdk"))
-			}
-			dir, err := classes()
-			if err != nil {
-				cannot(tb, "needs compiled Java: %v", err)
-			}
-			if err := s.Setenv("JAVA", filepath.Join(home, "bin/java")); err != nil {
-				return err
-			}
-			if err := s.Setenv("CLASSES", dir); err != nil {
-				return err
 			}
 		default:
 			if _, err := exec.LookPath(what); err != nil {

@@ -116,7 +116,7 @@ func (s *session) Apply(sp *tracer.Space, ev *vma.Event, d *vma.Delta) {
 // End implements tracer.Handler.
 func (s *session) End(sp *tracer.Space, at time.Time, by string) {
 	t := s.targets[sp]
-	if err := t.nameless(at); err != nil {
+	if err := t.nameless(at, true); err != nil {
 		s.warn.add("names", fmt.Sprintf("thread names are the kernel's, cut at 15 bytes: %v", err), 1)
 	}
 	delete(s.targets, sp)
