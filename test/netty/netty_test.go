@@ -17,55 +17,77 @@ const pool = "WorkerPetalGroup-9-#"
 
 var worker = regexp.MustCompile(`^WorkerPetalGroup-9-[1-4]$`)
 
-// TestLeakAgainstStrace is the story, live. It runs long enough for growth to
-// be told: none is within 30 s of watching.
-func TestLeakAgainstStrace(t *testing.T) {
+// TestStory is the story, live, and beside it the same server without the
+// leak. They run long enough for growth to be told: none is within 30 s.
+func TestStory(t *testing.T) {
 	for _, version := range []string{"17", "25"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			java, classPath := needAll(t, version)
-			server, port := startServer(t, java, classPath)
-			trace, export := startTrace(t, server.Process.Pid)
-			strace, log := startStrace(t, server.Process.Pid)
-			start(t, java, "-cp", classPath, "NettyLoad", "--port", port, "--rate", "400", "--seconds", "32").wait(t)
+			leaking := startTraced(t, java, classPath)
+			sound := startTraced(t, java, classPath, "--no-leak")
+			strace, log := startStrace(t, leaking.server.Process.Pid)
+			leaking.load(t, java, classPath)
+			sound.load(t, java, classPath)
+			leaking.client.wait(t)
 			strace.interrupt(t)
-			strace.until(t, "it has detached", func() bool { return !isTraced(t, server.Process.Pid) })
-			trace.interrupt(t)
-			trace.wait(t)
+			strace.until(t, "it has detached", func() bool { return !isTraced(t, leaking.server.Process.Pid) })
 
-			snap, e := mustExport(t, export)
-			checkPool(t, e)
-			checkChunks(t, e, log)
-			checkText(t, snap, trace, export)
+			t.Run("leak", func(t *testing.T) {
+				snap, e := leaking.end(t)
+				checkPool(t, e)
+				checkChunks(t, e, log)
+				checkText(t, snap, &leaking)
+			})
+			t.Run("no leak", func(t *testing.T) {
+				sound.client.wait(t)
+				snap, e := sound.end(t)
+				checkStill(t, snap, e)
+			})
 		})
 	}
 }
 
-// TestNoLeakDoesNotGrow: the first chunk of each arena stays for ever, and is no leak.
-func TestNoLeakDoesNotGrow(t *testing.T) {
-	for _, version := range []string{"17", "25"} {
-		t.Run(version, func(t *testing.T) {
-			t.Parallel()
-			java, classPath := needAll(t, version)
-			server, port := startServer(t, java, classPath, "--no-leak")
-			trace, export := startTrace(t, server.Process.Pid)
-			start(t, java, "-cp", classPath, "NettyLoad", "--port", port, "--rate", "200", "--seconds", "32").wait(t)
-			trace.interrupt(t)
-			trace.wait(t)
+// traced is a server, its trace and its load.
+type traced struct {
+	server, trace, client *process
+	port, export          string
+}
 
-			snap, e := mustExport(t, export)
-			p := poolOf(e)
-			if p == nil {
-				t.Fatalf("no pool %s: its threads map the first chunk of each arena\n%s", pool, trace.output())
-			}
-			t.Logf("%s holds %d bytes in %d mappings", pool, p.Outstanding, p.Mappings)
-			if g := p.Growth.PerHour; g != nil {
-				t.Errorf("%s is said to grow by %d bytes an hour\n%s", pool, *g, trace.output())
-			}
-			if first := firstLine(t, snap); strings.HasPrefix(first, pool) {
-				t.Errorf("the report begins with %q", first)
-			}
-		})
+func startTraced(tb testing.TB, java, classPath string, args ...string) (r traced) {
+	tb.Helper()
+	r.server, r.port = startServer(tb, java, classPath, args...)
+	r.trace, r.export = startTrace(tb, r.server.Process.Pid)
+	return r
+}
+
+// load has 400 messages a second sent, and checked.
+func (r *traced) load(tb testing.TB, java, classPath string) {
+	tb.Helper()
+	r.client = start(tb, java, "-cp", classPath, "NettyLoad", "--port", r.port, "--rate", "400", "--seconds", "31")
+}
+
+// end ends the trace, and reads its export.
+func (r *traced) end(tb testing.TB) (*leak.Snapshot, *leak.Entry) {
+	tb.Helper()
+	r.trace.interrupt(tb)
+	r.trace.wait(tb)
+	return mustExport(tb, r.export)
+}
+
+// checkStill wants no growth: the first chunk of each arena stays for ever, and is no leak.
+func checkStill(tb testing.TB, snap *leak.Snapshot, e *leak.Entry) {
+	tb.Helper()
+	p := poolOf(e)
+	if p == nil {
+		tb.Fatalf("no pool %s: its threads map the first chunk of each arena", pool)
+	}
+	tb.Logf("%s holds %d bytes in %d mappings", pool, p.Outstanding, p.Mappings)
+	if g := p.Growth.PerHour; g != nil {
+		tb.Errorf("%s is said to grow by %d bytes an hour", pool, *g)
+	}
+	if first := firstLine(tb, snap); strings.HasPrefix(first, pool) {
+		tb.Errorf("the report begins with %q", first)
 	}
 }
 
@@ -168,12 +190,12 @@ func checkChunks(tb testing.TB, e *leak.Entry, log string) {
 }
 
 // checkText wants the pool in the first line for people.
-func checkText(tb testing.TB, snap *leak.Snapshot, trace *process, export string) {
+func checkText(tb testing.TB, snap *leak.Snapshot, r *traced) {
 	tb.Helper()
 	if first := firstLine(tb, snap); !strings.HasPrefix(first, pool+":") {
-		tb.Errorf("the report begins with %q, not with %s\n%s", first, pool, trace.output())
+		tb.Errorf("the report begins with %q, not with %s\n%s", first, pool, r.trace.output())
 	}
-	made := must[[]byte](tb)(exec.Command(trace.Path, "report", export).Output())
+	made := must[[]byte](tb)(exec.Command(r.trace.Path, "report", r.export).Output())
 	if !bytes.HasPrefix(made, []byte(pool+":")) {
 		tb.Errorf("vmaleak report does not begin with %s:\n%s", pool, made)
 	}
