@@ -12,7 +12,7 @@
  *
  * stdout, one line a round: "MODE n N wall_ns W cpu_ns C", both per operation;
  * cpu_ns is the threads' own CPU time. With --wait each round begins with a
- * line on stdin, after "ready pid P".
+ * line on stdin, after "ready pid P"; a number there is a new n.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -121,7 +121,8 @@ static int usage(void)
 int main(int argc, char **argv)
 {
 	static const char *const modes[] = {"pair", "touch", "getpid", "rw", "events"};
-	int wait = 0, known = 0, c;
+	int wait = 0, known = 0;
+	char line[32];
 
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--wait"))
@@ -150,9 +151,10 @@ int main(int argc, char **argv)
 	printf("ready pid %d\n", getpid());
 	fflush(stdout);
 	for (int i = 0; i < rounds; i++) {
-		while (wait && (c = getchar()) != '\n')
-			if (c == EOF)
-				return 0;
+		if (wait && !fgets(line, sizeof(line), stdin))
+			return 0;
+		if (wait && atol(line) > 0)
+			n = atol(line);
 		one_round();
 	}
 	return 0;
