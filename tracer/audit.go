@@ -16,7 +16,7 @@ const (
 
 // settle looks at every space after the ring was read: gaps, snapshots that
 // are due, ends. It runs at least every readAhead.
-func (t *Tracer) settle(now time.Time) {
+func (t *Tracer) settle(now time.Time) error {
 	for _, s := range t.bySlot {
 		if s.gone() {
 			t.settleEnd(s, now)
@@ -27,10 +27,11 @@ func (t *Tracer) settle(now time.Time) {
 		}
 		t.checkGap(s, now)
 		if s.deaf && now.After(s.retryAt) {
-			t.resync(s, now, false)
+			if err := t.resync(s, now); err != nil {
+				return err
+			}
 		}
 		if s.trouble != "" && s.snap == nil && !s.retryAt.IsZero() && now.After(s.retryAt) {
-			s.tries = 0
 			t.seed(s, s.win.base, vma.Healed)
 		}
 		if !s.auditAt.IsZero() && now.After(s.auditAt) {
@@ -54,6 +55,7 @@ func (t *Tracer) settle(now time.Time) {
 		t.skipsAt = now.Add(10 * time.Second)
 		t.countSkips(now)
 	}
+	return nil
 }
 
 // countSkips asks the kernel how many of our programs it skipped (it tells
@@ -101,8 +103,9 @@ func (t *Tracer) checkGap(s *Space, now time.Time) {
 }
 
 // resync makes the model anew after a loss. It needs an instant at which every
-// number drawn has been reported: then all changes so far are in the map.
-func (t *Tracer) resync(s *Space, now time.Time, fresh bool) {
+// number drawn has been reported: then all changes so far are in the map, and
+// all reports that are not lost are in the ring.
+func (t *Tracer) resync(s *Space, now time.Time) error {
 	s.snap = nil
 	seq, ok := quiet(s.state)
 	for deadline := now.Add(quietTime); !ok && time.Now().Before(deadline); seq, ok = quiet(s.state) {
@@ -110,15 +113,19 @@ func (t *Tracer) resync(s *Space, now time.Time, fresh bool) {
 	if !ok {
 		s.trouble = "events were lost, and no instant without a call in flight was found yet"
 		s.retryAt = time.Now().Add(time.Second)
-		return
+		return nil
 	}
-	var late []record
+	for t.note(); !t.drained(); {
+		if err := t.read(time.Now()); err != nil {
+			return err
+		}
+	}
+	late := s.late
+	s.late = nil
 	missing, runs := s.win.skip(seq, func(r *record) { late = append(late, *r) })
 	s.Events.Lost += missing
 	s.Events.Gaps += runs
-	if !fresh || missing > 0 {
-		s.Events.Resyncs++
-	}
+	s.Events.Resyncs++
 	s.trouble = ""
 	s.retryAt = time.Time{}
 	s.lossSeen = losses(s.state)
@@ -127,11 +134,12 @@ func (t *Tracer) resync(s *Space, now time.Time, fresh bool) {
 	for i := range late {
 		t.claim(s, &late[i])
 	}
+	return nil
 }
 
 // wantAudit schedules an audit, no sooner than every after the last one.
 func (t *Tracer) wantAudit(s *Space, now time.Time, every time.Duration) {
-	if t.opt.Audit < 0 {
+	if t.opt.Audit < 0 && !s.settling {
 		return
 	}
 	at := s.lastAudit.Add(every)
@@ -145,7 +153,7 @@ func (t *Tracer) wantAudit(s *Space, now time.Time, every time.Duration) {
 
 // audit begins a comparison with /proc/PID/maps.
 func (t *Tracer) audit(s *Space) {
-	if s.snap != nil || s.deaf || !s.ready {
+	if s.snap != nil || s.deaf || !s.ready || s.trouble != "" {
 		return
 	}
 	s.auditAt = time.Time{}
@@ -161,26 +169,28 @@ func (t *Tracer) audit(s *Space) {
 	}
 }
 
-// compare ends an audit. What a failed call left in doubt is taken from the
-// map at once; other differences must show in two audits running to count as
-// drift.
+// compare ends an audit. What was in doubt is taken from the map at once, as
+// far as this audit is sure itself; other differences must show in two audits
+// running to count as drift.
 func (t *Tracer) compare(s *Space, n *snapshot) {
-	if n.void {
-		t.wantAudit(s, time.Now(), dirtyEvery)
-		return
-	}
 	s.Events.Audits++
-	if len(s.dirty) > 0 {
-		_, d := s.vm.Reconcile(n.truth, s.dirty, vma.Healed)
+	if sure := s.dirty.minus(n.doubt); len(sure) > 0 {
+		_, d := s.vm.Reconcile(n.truth, sure, s.origin)
 		t.h.Apply(s, &vma.Event{Time: time.Now().UnixNano()}, d)
-		s.dirty = s.dirty[:0]
+		s.dirty = s.dirty.and(n.doubt)
 	}
-	diffs := s.vm.Diff(n.truth)
-	var drift []vma.Range
+	t.settled(s)
+	var diffs []vma.Difference
+	for _, d := range s.vm.Diff(n.truth) {
+		for _, r := range (ranges{d.Range}).minus(n.doubt).minus(s.dirty) {
+			diffs = append(diffs, vma.Difference{Range: r, Have: d.Have, Want: d.Want})
+		}
+	}
+	var drift ranges
 	for _, d := range diffs {
 		for _, p := range s.prior {
 			if in := d.Intersect(p.Range); !in.Empty() && p.Have == d.Have && p.Want == d.Want {
-				drift = append(drift, in)
+				drift = drift.add(in)
 				s.Events.DriftBytes += in.Len()
 			}
 		}

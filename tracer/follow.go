@@ -26,8 +26,11 @@ func (t *Tracer) Follow(pid int) error {
 	if err := t.Expect(pid); err != nil {
 		return err
 	}
-	if err := t.registerAll(); err != nil {
-		return err
+	// A child that it forks before its own space is registered waits for the next pass.
+	for pass := 0; pass < 5 && (pass == 0 || t.unregistered()); pass++ {
+		if err := t.registerAll(); err != nil {
+			return err
+		}
 	}
 	var r bpf.SpaceRef
 	if err := t.coll.Maps[mapFollowed].Lookup(uint32(pid), &r); err != nil || r.Space == 0 {
@@ -45,7 +48,20 @@ func (t *Tracer) Follow(pid int) error {
 	if !s.opened {
 		t.openSeeded(s)
 	}
+	t.scanAt = time.Time{}
 	return nil
+}
+
+// unregistered reports whether a followed process has no space yet.
+func (t *Tracer) unregistered() bool {
+	var pid uint32
+	var r bpf.SpaceRef
+	for it := t.coll.Maps[mapFollowed].Iterate(); it.Next(&pid, &r); {
+		if r.Space == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Expect follows a process only from its next exec on: for a command about to start.

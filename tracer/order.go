@@ -60,6 +60,7 @@ func (t *Tracer) apply(s *Space, r *record) {
 	if s.snap != nil {
 		s.snap.replay(s.vm, &r.ev)
 	}
+	s.dirty = carry(s.dirty, s.vm.PageSize, &r.ev)
 	d := s.vm.Apply(&r.ev)
 	if len(d.Dirty) > 0 {
 		t.soil(s, d.Dirty)
@@ -70,9 +71,14 @@ func (t *Tracer) apply(s *Space, r *record) {
 // soil notes ranges that the next audit must put right.
 func (t *Tracer) soil(s *Space, dirty []vma.Range) {
 	const most = 1024
-	s.dirty = append(s.dirty, dirty...)
+	for _, r := range dirty {
+		s.dirty = s.dirty.add(r)
+	}
 	if len(s.dirty) > most {
-		s.dirty = append(s.dirty[:0], vma.Range{Start: 0, End: ^uint64(0)})
+		s.dirty = ranges{{Start: 0, End: ^uint64(0)}}
+	}
+	if s.snap != nil { // its text was read before
+		s.snap.question(dirty...)
 	}
 	t.wantAudit(s, time.Now(), dirtyEvery)
 }
@@ -88,16 +94,21 @@ func (t *Tracer) unnumbered(s *Space, r *record, fresh bool) {
 	if r.ev.Op == vma.OpVoid {
 		return
 	}
-	if !fresh {
-		s.Events.Lost++
-		s.Events.Gaps++
-	}
-	if !s.ready {
+	if fresh {
+		// What it did is older than the trace; nothing is missing behind it.
+		if s.ready && !s.deaf {
+			s.settled = false
+			t.seed(s, s.win.base, vma.PreExisting)
+		}
 		return
 	}
-	s.deaf = true
-	t.resync(s, time.Now(), fresh)
-	t.claim(s, r)
+	s.Events.Lost++
+	s.Events.Gaps++
+	const most = 1024
+	if len(s.late) < most {
+		s.late = append(s.late, *r)
+	}
+	t.lose(s)
 }
 
 // claim gives a record that came too late for its place the healed bytes that it tells of.

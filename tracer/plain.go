@@ -1,8 +1,6 @@
 package tracer
 
 import (
-	"time"
-
 	"vmaleak/bpf"
 	"vmaleak/vma"
 )
@@ -15,9 +13,9 @@ func (t *Tracer) plain(s *Space, e *bpf.Event, r *record) {
 		s.Events.Lost += lost - s.lossSeen
 		s.Events.Gaps++
 		s.lossSeen = lost
-		s.deaf = true
+		s.Events.Resyncs++
 		s.plain = map[uint32]record{}
-		t.resync(s, time.Now(), false)
+		t.seed(s, s.win.base, vma.Healed)
 	}
 	if r.fork {
 		t.forked(s, r, s.trouble == "")

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vmaleak/bpf"
 	"vmaleak/vma"
 )
@@ -24,21 +26,26 @@ const (
 // snapshot is one reading of /proc/PID/maps on its way to being exact. The text
 // is never atomic: it holds some of the changes with numbers in (s0, s1].
 // Applying all of those once more makes it the space as it was at s1, since each
-// sets its range absolutely, but for an mremap whose source may have been read
-// after it moved: replay finds those and voids the snapshot.
+// sets its range absolutely, but for three, which leave ranges in doubt: an
+// mremap whose source may have been read after it moved, an mprotect that
+// stopped at a hole which may have been filled since, and a failed call that
+// does not tell what it changed.
 type snapshot struct {
-	kind   snapshotKind
-	s0, s1 uint64
-	truth  *vma.Space  // audit: the copy; seeding: nil, the model itself is made of the text
-	moved  []vma.Range // sources that mremap took from the text
-	void   bool
-	origin vma.Origin
+	kind    snapshotKind
+	s0, s1  uint64
+	truth   *vma.Space // audit: the copy; seeding: nil, the model itself is made of the text
+	sources []source
+	doubt   ranges // where the text and the events do not tell; another snapshot must
 }
+
+// source is what a call took from the text: right if nothing changed there
+// afterwards, else what it was made into is in doubt.
+type source struct{ from, into vma.Range }
 
 func (n *snapshot) done(seq uint64) bool { return seq >= n.s1 }
 
 // replay applies ev to the copy, before it is applied to the model vm, and
-// judges whether that is sound.
+// notes what it leaves in doubt.
 func (n *snapshot) replay(vm *vma.Space, ev *vma.Event) {
 	if ev.Seq <= n.s0 || ev.Seq > n.s1 {
 		return
@@ -49,51 +56,60 @@ func (n *snapshot) replay(vm *vma.Space, ev *vma.Event) {
 	}
 	n.judge(on, ev)
 	if n.truth != nil {
-		n.truth.Apply(ev)
+		n.question(n.truth.Apply(ev).Dirty...)
+	}
+}
+
+// question puts ranges in doubt, and what calls have made of them since.
+func (n *snapshot) question(list ...vma.Range) {
+	for len(list) > 0 {
+		r := list[0]
+		list = list[1:]
+		if len((ranges{r}).minus(n.doubt)) == 0 {
+			continue
+		}
+		n.doubt = n.doubt.add(r)
+		for _, src := range n.sources {
+			if src.from.Overlaps(r) {
+				list = append(list, src.into)
+			}
+		}
 	}
 }
 
 func (n *snapshot) judge(on *vma.Space, ev *vma.Event) {
-	page := on.PageSize
-	up := func(l uint64) uint64 { return (l + page - 1) &^ (page - 1) }
+	from, into := extent(on.PageSize, ev)
 	if ev.Failed() {
+		// It went up to the first hole, and which one that was the text tells
+		// only if nothing in the range changed later.
+		if ev.Errno() == int64(unix.ENOMEM) && (ev.Op == vma.OpMprotect || ev.Op == vma.OpPkeyMprotect) {
+			n.sources = append(n.sources, source{from, from})
+		}
 		return
 	}
-	touched := []vma.Range{{Start: ev.Addr, End: ev.Addr + up(max(ev.Len, 1))}}
-	switch ev.Op {
-	case vma.OpMmap, vma.OpShmat:
-		touched[0] = vma.Range{Start: uint64(ev.Ret), End: uint64(ev.Ret) + up(max(ev.Len, 1))}
-	case vma.OpMremap:
-		touched = append(touched, vma.Range{Start: uint64(ev.Ret), End: uint64(ev.Ret) + up(ev.NewLen)})
-	case vma.OpBrk:
-		touched[0] = vma.Range{Start: min(ev.Addr, uint64(ev.Ret)), End: up(max(ev.Addr, uint64(ev.Ret)))}
-	}
-	for _, r := range touched {
-		for _, m := range n.moved {
-			if r.Overlaps(m) {
-				n.void = true
-			}
+	for _, src := range n.sources {
+		if src.from.Overlaps(from) || src.from.Overlaps(into) {
+			n.question(src.into)
 		}
 	}
+	n.doubt = carry(n.doubt, on.PageSize, ev)
 	if ev.Op != vma.OpMremap || ev.Len == 0 {
 		return
 	}
-	src := vma.Range{Start: ev.Addr, End: ev.Addr + up(ev.Len)}
-	fresh, plain, at := true, true, src.Start
-	for a := range on.Over(src) {
-		plain = plain && a.Start <= at && a.Kind.Exported()
-		fresh = fresh && a.Start <= at && a.Origin == vma.Traced && a.Call > n.s0
-		at = a.End
+	fresh, plain, end := true, true, from.Start
+	for a := range on.Over(from) {
+		plain = plain && a.Start <= end && a.Kind.Exported()
+		fresh = fresh && a.Start <= end && a.Origin == vma.Traced && a.Call > n.s0
+		end = a.End
 	}
-	if at < src.End {
+	if end < from.End {
 		fresh, plain = false, false
 	}
 	switch {
-	case fresh:
-	case plain:
-		n.moved = append(n.moved, src)
-	default:
-		n.void = true
+	case n.doubt.overlaps(from), !fresh && !plain:
+		n.question(into)
+	case !fresh:
+		n.sources = append(n.sources, source{from, into})
 	}
 }
 
@@ -173,6 +189,8 @@ func readAll(r io.Reader) ([]byte, error) {
 
 // seed makes the model of s from /proc/PID/maps, given that every change up to
 // number s0 is complete; what differs from the model so far gets the origin.
+// What that leaves in doubt the audits that follow put right, however often
+// audits are wanted.
 func (t *Tracer) seed(s *Space, s0 uint64, origin vma.Origin) {
 	truth, s1, err := t.readMaps(s)
 	if err != nil {
@@ -183,10 +201,14 @@ func (t *Tracer) seed(s *Space, s0 uint64, origin vma.Origin) {
 		t.run(s)
 		return
 	}
-	s.dirty = s.dirty[:0]
-	s.prior = nil
+	if s.settled {
+		origin = vma.Healed // it is older than what was known before
+	}
+	s.dirty, s.prior = nil, nil
+	s.trouble, s.retryAt = "", time.Time{}
 	s.ready, s.deaf = true, false
-	s.snap = &snapshot{kind: seeding, s0: s0, s1: s1, origin: origin}
+	s.settling, s.origin = true, origin
+	s.snap = &snapshot{kind: seeding, s0: s0, s1: s1}
 	_, d := s.vm.Reconcile(truth, nil, origin)
 	t.h.Apply(s, &vma.Event{Time: time.Now().UnixNano()}, d)
 	if s.snap.done(s.win.base) {
@@ -204,17 +226,18 @@ func (t *Tracer) snapped(s *Space) {
 		t.compare(s, n)
 		return
 	}
-	if !n.void {
-		s.tries = 0
-		s.trouble = ""
-		s.retryAt = time.Time{}
-		return
+	for _, r := range n.doubt {
+		s.dirty = s.dirty.add(r)
 	}
-	const most = 5
-	if s.tries++; s.tries > most {
-		s.trouble = "its map changes faster than it can be read: trying again each second"
-		s.retryAt = time.Now().Add(time.Second)
-		return
+	t.settled(s)
+}
+
+// settled ends a seed once nothing is in doubt any more, else asks for the next audit.
+func (t *Tracer) settled(s *Space) {
+	switch {
+	case len(s.dirty) > 0:
+		t.wantAudit(s, time.Now(), dirtyEvery)
+	case s.settling:
+		s.settling, s.settled, s.origin = false, true, vma.Healed
 	}
-	t.seed(s, s.win.base, n.origin)
 }

@@ -29,10 +29,12 @@ type Space struct {
 	ready     bool // seeded: its records may be applied
 	snap      *snapshot
 	prior     []vma.Difference // what the last audit found wrong
-	dirty     []vma.Range
-	trouble   string // why it is not verified, "" if it is
+	dirty     ranges           // in doubt: the next audit tells
+	settling  bool             // the last seed left ranges in doubt
+	settled   bool             // a seed was complete once
+	origin    vma.Origin       // of what audits find in ranges in doubt
+	trouble   string           // why it is not verified, "" if it is
 	retryAt   time.Time
-	tries     int
 	auditAt   time.Time
 	lastAudit time.Time
 	lossSeen  uint64
@@ -40,6 +42,7 @@ type Space struct {
 	idleSeq   uint64    // numbers up to here had been reported when the ring was last read from its beginning
 	stalled   time.Time // since when the next number is missing; zero = it is not
 	deaf      bool      // lost numbers: a new seed is due at a quiet instant
+	late      []record  // calls that succeeded without a number: they claim what that seed finds
 
 	ended   time.Time // END was seen
 	endedBy string
@@ -72,6 +75,8 @@ func (s *Space) Verified() (bool, string) {
 		return false, "events were lost and not made up for yet"
 	case s.snap != nil && s.snap.kind != audit:
 		return false, "the comparison with /proc/PID/maps is under way"
+	case s.settling:
+		return false, "its map changed while it was read: what is in doubt is read again"
 	case len(s.dirty) > 0:
 		return false, "a failed call may have changed ranges that no audit has looked at yet"
 	case !s.gone() && s.state.Gen == s.gen && atomic.LoadUint64(&s.state.Lockseq) > s.win.base:

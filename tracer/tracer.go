@@ -149,7 +149,9 @@ func (t *Tracer) Poll(until time.Time) error {
 		if err := t.read(now); err != nil {
 			return err
 		}
-		t.settle(time.Now())
+		if err := t.settle(time.Now()); err != nil {
+			return err
+		}
 		if now = time.Now(); !now.Before(until) {
 			return nil
 		}
@@ -221,7 +223,9 @@ func (t *Tracer) Drain() (inFlight []*Space, err error) {
 		}
 		for s := range want {
 			if _, ok := quiet(s.state); ok && s.deaf && !s.gone() {
-				t.resync(s, time.Now(), false) // without waiting for the next try
+				if err := t.resync(s, time.Now()); err != nil { // without waiting for the next try
+					return nil, err
+				}
 			}
 		}
 		inFlight = inFlight[:0]
@@ -243,7 +247,7 @@ func (t *Tracer) Drain() (inFlight []*Space, err error) {
 func (t *Tracer) clean() error {
 	again := false
 	for _, s := range t.bySlot {
-		if t.opt.Audit > 0 && len(s.dirty) > 0 && !s.gone() {
+		if (t.opt.Audit > 0 || s.settling) && len(s.dirty) > 0 && !s.gone() {
 			t.audit(s)
 			again = again || s.snap != nil
 		}
