@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"rsc.io/script"
@@ -27,10 +28,22 @@ type process struct {
 
 func (b *background) kill() {
 	for _, p := range b.running {
-		_ = p.cmd.Process.Signal(syscall.SIGCONT)
-		_ = p.cmd.Process.Kill()
 		p.in.Close()
-		<-p.done
+		_ = p.cmd.Process.Signal(syscall.SIGCONT)
+	}
+	for _, p := range b.running {
+		end(p.cmd, p.done)
+	}
+}
+
+// end gives a process whose stdin was closed a moment to end by itself: a
+// killed JVM leaves its socket in /tmp.
+func end(cmd *exec.Cmd, done chan struct{}) {
+	select {
+	case <-done:
+	case <-time.After(time.Second):
+		_ = cmd.Process.Kill()
+		<-done
 	}
 }
 
@@ -149,11 +162,11 @@ func child(s *script.State, args []string) error {
 	return s.Setenv(args[1], pid)
 }
 
-// input writes a line to the stdin of a background process.
+// input writes a line, empty if none is given, to the stdin of a background process.
 func (b *background) input(_ *script.State, args []string) error {
-	if len(args) != 1 || b.running[args[0]] == nil {
+	if len(args) < 1 || b.running[args[0]] == nil {
 		return script.ErrUsage
 	}
-	_, err := b.running[args[0]].in.WriteString("\n")
+	_, err := b.running[args[0]].in.WriteString(strings.Join(args[1:], " ") + "\n")
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 )
 
 // execHelper is the hidden first argument of a child that waits until it is
@@ -90,13 +91,19 @@ func (c *command) ended() (error, bool) {
 	}
 }
 
-// kill ends a command that runs.
-func (c *command) kill() error {
-	if err := c.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("end the command: %w", err)
+// stop ends a command that runs: gently, so that it can clean up, then by force.
+func (c *command) stop() error {
+	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		if err := c.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return fmt.Errorf("end the command: %w", err)
+		}
+		select {
+		case <-c.done:
+			return nil
+		case <-time.After(5 * time.Second):
+		}
 	}
-	<-c.done
-	return nil
+	return fmt.Errorf("end the command: process %d does not end; kill it", c.cmd.Process.Pid)
 }
 
 // waitAndExec is the child: args are the program's path and its arguments.

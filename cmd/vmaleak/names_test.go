@@ -35,8 +35,12 @@ func mustNamed(t *testing.T, home string, count int, java ...string) (pid int, n
 	}
 	t.Cleanup(func() {
 		in.Close()
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		done := make(chan struct{})
+		go func() {
+			_ = cmd.Wait() // it may be killed
+			close(done)
+		}()
+		end(cmd, done)
 	})
 	names = map[int]string{}
 	lines := bufio.NewScanner(out)

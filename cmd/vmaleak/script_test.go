@@ -91,7 +91,7 @@ func cmds(tb testing.TB, b *background) map[string]script.Cmd {
 		"rc":      script.Command(script.CmdUsage{Summary: "run a command that must end with this code", Args: "code command [arg...]"}, runCode),
 		"start":   simple("start a process in the background; its PID becomes $NAME", "NAME command [arg...]", b.start),
 		"signal":  simple("send a signal to a background process", "SIGNAL NAME", b.signal),
-		"input":   simple("write an empty line to the stdin of a background process", "NAME", b.input),
+		"input":   simple("write a line to the stdin of a background process", "NAME [text...]", b.input),
 		"end":     simple("wait for the end of a background process, with this code", "NAME code", b.end),
 		"await":   simple("wait until a file exists, and holds this text", "FILE [text]", await),
 		"child":   simple("wait for a child of a background process; its PID becomes $VAR", "NAME VAR [comm]", child),

@@ -246,7 +246,7 @@ func (s *session) close() error {
 		t.close()
 	}
 	if s.cmd != nil && s.o.kill {
-		errs = append(errs, s.cmd.kill())
+		errs = append(errs, s.cmd.stop())
 	}
 	if s.tr != nil {
 		if err := s.tr.Close(); err != nil {
