@@ -94,6 +94,9 @@ func (l *Ledger) Tick(now time.Time) {
 	}
 }
 
+// first reports whether s was followed for itself, not because of its parent.
+func (s *Space) first() bool { return s.p.Parent == "" && s.p.Exec == 0 }
+
 // retire moves s to the ended spaces and folds the smallest ones if there are
 // too many.
 func (l *Ledger) retire(s *Space) {
@@ -102,7 +105,15 @@ func (l *Ledger) retire(s *Space) {
 	if len(l.ended) <= l.opt.KeepEnded {
 		return
 	}
-	least := slices.MinFunc(l.ended, func(a, b *Space) int { return cmp.Compare(a.mapped, b.mapped) })
+	least := slices.MinFunc(l.ended, func(a, b *Space) int {
+		if a.first() != b.first() { // what somebody asked for outlives its children
+			if b.first() {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.mapped, b.mapped)
+	})
 	l.ended = slices.DeleteFunc(l.ended, func(o *Space) bool { return o == least })
 	l.folded.count++
 	l.folded.bytes += uint64(max(least.mapped, 0))

@@ -180,7 +180,7 @@ func TestAnEndedSpaceStandsStill(t *testing.T) {
 	if !e.Exited || *e.EndedBy != EndedExec || e.Totals.Outstanding != 16*page {
 		t.Errorf("entry: %+v", e)
 	}
-	small := b.l.Open(Process{PID: 9, Space: "s9"}, vma.New(vma.Options{}), b.now)
+	small := b.l.Open(Process{PID: 9, Space: "s9", Parent: "s1"}, vma.New(vma.Options{}), b.now)
 	small.End(b.now, EndedExit)
 	s := take()
 	if len(s.Processes) != 1 || len(s.Warnings) != 1 || s.Warnings[0].Code != "ended-folded" || s.Warnings[0].Count != 1 {

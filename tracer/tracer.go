@@ -235,6 +235,9 @@ func (t *Tracer) Drain() (inFlight []*Space, err error) {
 			}
 		}
 		if len(inFlight) == 0 || time.Now().After(deadline) {
+			for _, s := range t.bySlot {
+				s.counters()
+			}
 			return inFlight, t.clean()
 		}
 		if err := t.Poll(time.Now().Add(time.Millisecond)); err != nil {
