@@ -35,8 +35,11 @@ func inModes(t *testing.T, mode string, s size, flags []string, check func(t *te
 		t.Errorf("%d quiet points, want %d", last.round, s.quiet)
 	}
 	e := tr.last(t)
-	if !slices.ContainsFunc(e.Processes, func(p process) bool { return p.PID == st.pid && p.Exited }) {
+	switch i := slices.IndexFunc(e.Processes, func(p process) bool { return p.PID == st.pid }); {
+	case i < 0:
 		t.Errorf("the last ledger of the target, pid %d, was not kept", st.pid)
+	case !e.Processes[i].Exited:
+		t.Errorf("the target, pid %d, has ended, and the export does not say so", st.pid)
 	}
 	t.Logf("%d calls, %d quiet points; at the end %d processes, %d events", last.calls, last.round, len(e.Processes), e.Events.Received)
 }
