@@ -72,6 +72,9 @@ func (d *doctor) machine() {
 	d.note("vmaleak", version())
 	d.note("kernel", h.Kernel+" "+h.Arch)
 	d.mayLoad = mayTrace(h) == nil
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		d.check(false, "/proc", err.Error(), "as root: mount -t proc proc /proc; the lines below cannot be believed without it")
+	}
 	missing := h.Caps.Missing()
 	d.check(len(missing) == 0, "privileges", yes(len(missing) == 0, fmt.Sprintf("uid %d, every capability that is used", os.Geteuid()),
 		fmt.Sprintf("uid %d lacks %s", os.Geteuid(), strings.Join(missing, ", "))), cureRoot)

@@ -77,7 +77,7 @@ func (s *session) header(now time.Time, brief bool) leak.Header {
 		Source: leak.SourceLive, StartedAt: s.started, Brief: brief,
 	}
 	if s.host.PageSize > 0 {
-		page := uint64(s.host.PageSize)
+		page := s.host.PageSize
 		h.Host.PageSize = &page
 	}
 	var pids []string

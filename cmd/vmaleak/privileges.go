@@ -18,6 +18,9 @@ const (
 
 // mayTrace says what keeps this process from tracing anything, and the cure.
 func mayTrace(h symbolize.Host) error {
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		return fmt.Errorf("start: /proc cannot be read: %w; as root: mount -t proc proc /proc", err)
+	}
 	var missing []string
 	for _, c := range h.Caps.Missing() {
 		if c != "CAP_SYS_PTRACE" { // needed for some targets only

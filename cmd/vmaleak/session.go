@@ -37,8 +37,10 @@ type session struct {
 	sel     symbolize.Selector // for later scans
 	named   map[int]bool       // PIDs that the user named one by one
 	failed  map[symbolize.Match]bool
-	goneAt  time.Time // since when no target is left
 	fetched chan fetch
+
+	goneAt   time.Time // since when no target is left
+	saidGone bool
 }
 
 // keepEnded is how many ended spaces the ledger keeps.
@@ -157,6 +159,9 @@ func (s *session) settleFirst() error {
 // restartGrace is how long a target given by name may be gone before the trace ends.
 const restartGrace = 30 * time.Second
 
+// tearDown is how long the end of a space may take after that of its process.
+const tearDown = 3 * time.Second
+
 // allGone reports whether nothing is left to trace.
 func (s *session) allGone(now time.Time) bool {
 	if s.cmd != nil {
@@ -165,21 +170,27 @@ func (s *session) allGone(now time.Time) bool {
 		}
 	}
 	if len(s.tr.PIDs()) > 0 {
-		s.goneAt = time.Time{}
+		s.goneAt, s.saidGone = time.Time{}, false
 		return false
 	}
+	if s.goneAt.IsZero() {
+		s.goneAt = now
+	}
+	gone := now.Sub(s.goneAt)
 	switch {
+	case len(s.targets) > 0 && gone < tearDown:
+		return false
 	case s.cmd != nil:
 		return true
 	case s.o.jvm:
 		return false
 	case !s.sel.Follows():
 		return true
-	case s.goneAt.IsZero():
-		s.goneAt = now
+	case !s.saidGone:
+		s.saidGone = true
 		s.say("all targets are gone: waiting %v for a restart (Ctrl-C ends it)", restartGrace)
 	}
-	return now.Sub(s.goneAt) > restartGrace
+	return gone > restartGrace
 }
 
 // tick adds a point to the series and shows the state.
