@@ -46,7 +46,7 @@ func writeFile(path string, o FileOptions, render func(io.Writer) error) (err er
 	defer func() {
 		if err != nil {
 			f.Close()
-			os.Remove(f.Name())
+			_ = os.Remove(f.Name()) // the error that counts is returned
 			err = fileError(path, err)
 		}
 	}()
@@ -68,7 +68,7 @@ func writeFile(path string, o FileOptions, render func(io.Writer) error) (err er
 		return err
 	}
 	if d, err := os.Open(dir); err == nil { // the name lasts too; not every file system can
-		d.Sync()
+		_ = d.Sync()
 		d.Close()
 	}
 	return nil

@@ -89,7 +89,7 @@ func uncompressed(r io.Reader) (plain io.Reader, closer func(), err error) {
 	b := bufio.NewReaderSize(r, 1<<16)
 	head, err := b.Peek(4)
 	if err != nil && len(head) == 0 {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = fmt.Errorf("the file is empty: %w", ErrNotExport)
 		}
 		return nil, nil, err
@@ -100,7 +100,7 @@ func uncompressed(r io.Reader) (plain io.Reader, closer func(), err error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("gzip: %w", err)
 		}
-		return z, func() { z.Close() }, nil
+		return z, func() { _ = z.Close() }, nil
 	case bytes.Equal(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
 		if err != nil {

@@ -2,6 +2,7 @@ package strace
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -177,8 +178,8 @@ func parseBeginning(layout, s string) (time.Time, bool) {
 	if err == nil {
 		return t, true
 	}
-	e, isParse := err.(*time.ParseError)
-	if !isParse || len(e.Message) < len(": extra text: ") || e.Message[:len(": extra text: ")] != ": extra text: " {
+	var e *time.ParseError
+	if !errors.As(err, &e) || len(e.Message) < len(": extra text: ") || e.Message[:len(": extra text: ")] != ": extra text: " {
 		return t, false
 	}
 	extra, err := strconv.Unquote(e.Message[len(": extra text: "):])

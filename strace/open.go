@@ -90,7 +90,7 @@ type unpacked struct {
 
 func (u *unpacked) Read(p []byte) (int, error) {
 	n, err := u.Reader.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("unpack %s: %w: the file is damaged or cut", u.name, err)
 	}
 	return n, err

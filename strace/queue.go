@@ -22,9 +22,8 @@ type queue struct {
 	head, tail int64
 }
 
-func (q *queue) len() int64         { return q.tail - q.head }
-func (q *queue) at(i int64) *slot   { return &q.buf[i&int64(len(q.buf)-1)] }
-func (q *queue) holds(i int64) bool { return i >= q.head && i < q.tail }
+func (q *queue) len() int64       { return q.tail - q.head }
+func (q *queue) at(i int64) *slot { return &q.buf[i&int64(len(q.buf)-1)] }
 
 // push adds an empty slot behind the others and returns its number.
 func (q *queue) push() (int64, *slot) {

@@ -160,7 +160,7 @@ func (r *Reader) text(b []byte) {
 	}
 	p := parsePrefix(b)
 	body := b[p.body:]
-	tid := r.main.tid(r, &p)
+	tid := r.main.tid(&p)
 	switch {
 	case len(body) == 0:
 		r.bad(b, "no call")

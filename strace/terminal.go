@@ -8,9 +8,8 @@ import (
 // terminal tells whose the lines without "[pid N]" are: strace writes the
 // number to a terminal (not with -o) only while it traces more than one thread.
 type terminal struct {
-	first    uint32          // the thread that the log began with, 0 unknown
-	live     map[uint32]bool // threads seen in brackets and not gone
-	brackets bool
+	first uint32          // the thread that the log began with, 0 unknown
+	live  map[uint32]bool // threads seen in brackets and not gone
 }
 
 // learn looks ahead for the first thread's number: the first in brackets that
@@ -44,7 +43,7 @@ func (t *terminal) learn(r *Reader) {
 }
 
 // tid is the thread of a line.
-func (t *terminal) tid(r *Reader, p *prefix) uint32 {
+func (t *terminal) tid(p *prefix) uint32 {
 	if p.tid != 0 {
 		if p.bracket && len(t.live) < maxTracked && !t.live[p.tid] {
 			if t.live == nil {

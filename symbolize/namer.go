@@ -107,7 +107,7 @@ func NewNamer(pid int, o NamerOptions) *Namer {
 
 // Close releases the process. It may be called twice.
 func (n *Namer) Close() error {
-	if n.dir == nil || n.dirErr == os.ErrClosed {
+	if n.dir == nil || errors.Is(n.dirErr, os.ErrClosed) {
 		return nil
 	}
 	n.dirErr = os.ErrClosed

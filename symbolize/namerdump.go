@@ -133,7 +133,7 @@ func (n *Namer) fetch(ctx context.Context) (*jvm.Dump, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	d, err := c.ThreadDump(ctx)
 	if err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 // readPod finds the name and the namespace of the pod of a process.
 func readPod(pid int) (name, namespace string) {
-	if b, err := readBelowRoot(pid, namespaceFile, maxLine); err == nil {
+	if b, err := readBelowRoot(pid, namespaceFile); err == nil {
 		namespace = validText(string(bytes.TrimSpace(b)))
 	}
 	if sameUTSNamespace(pid) {
@@ -46,7 +46,7 @@ func readPod(pid int) (name, namespace string) {
 		name = hostnameOf(splitNUL(b))
 	}
 	if name == "" {
-		if b, err := readBelowRoot(pid, "/etc/hostname", maxLine); err == nil {
+		if b, err := readBelowRoot(pid, "/etc/hostname"); err == nil {
 			name = validText(string(bytes.TrimSpace(b)))
 		}
 	}

@@ -31,13 +31,13 @@ func readBounded(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, limit))
+	return io.ReadAll(io.LimitReader(f, maxLine))
 }
 
-// readBelowRoot reads at most limit bytes of the file that path names inside
+// readBelowRoot reads at most maxLine bytes of the file that path names inside
 // the root of a process, as that process would see it. Links are followed
 // within that root only; magic links, devices, sockets and pipes are refused.
-func readBelowRoot(pid int, path string, limit int64) ([]byte, error) {
+func readBelowRoot(pid int, path string) ([]byte, error) {
 	root, err := unix.Open(procPath(pid, "root"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func readBelowRoot(pid int, path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, limit))
+	return io.ReadAll(io.LimitReader(f, maxLine))
 }
 
 // readSmallAt reads one small file below an open directory of /proc into buf,

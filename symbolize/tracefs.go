@@ -12,7 +12,7 @@ const tracefsPath = "/sys/kernel/tracing"
 func findTracefs() string {
 	for _, path := range []string{tracefsPath, "/sys/kernel/debug/tracing"} {
 		var st unix.Statfs_t
-		if unix.Statfs(path, &st) == nil && int64(st.Type) == unix.TRACEFS_MAGIC {
+		if unix.Statfs(path, &st) == nil && st.Type == unix.TRACEFS_MAGIC {
 			return path
 		}
 	}

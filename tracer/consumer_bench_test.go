@@ -39,7 +39,6 @@ type consumer struct {
 	s     *Space
 	k     *bookkeeper
 	slots []uint64 // where areas may lie, in random order
-	wire  []bpf.Event
 }
 
 func newConsumer(tb testing.TB, areas int) *consumer {

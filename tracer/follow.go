@@ -85,7 +85,7 @@ func (t *Tracer) registerAll() error {
 	if err != nil {
 		return fmt.Errorf("attach the task iterator: %w", err)
 	}
-	defer it.Close()
+	defer func() { _ = it.Close() }() // a link that pins nothing
 	r, err := it.Open()
 	if err != nil {
 		return fmt.Errorf("open the task iterator: %w", err)

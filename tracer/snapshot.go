@@ -118,7 +118,7 @@ var errGone = errors.New("its process is gone")
 
 // readMaps reads the map of s from one of its processes, with the last number drawn after.
 func (t *Tracer) readMaps(s *Space) (*vma.Space, uint64, error) {
-	err := error(errGone)
+	err := errGone
 	for _, pid := range s.PIDs {
 		if s.exits[pid] {
 			continue

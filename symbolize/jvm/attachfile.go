@@ -75,12 +75,12 @@ func newAttachFile(dir *os.File, s status, marker string) (*attachFile, error) {
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		unix.Unlinkat(int(dir.Fd()), a.name, 0)
+		_ = unix.Unlinkat(int(dir.Fd()), a.name, 0) // the error that counts is returned
 		return nil, err
 	}
 	a.own = &st
 	// The marker is a help for CleanStale only: a full disk is no reason to give up.
-	unix.Write(fd, []byte(marker))
+	_, _ = unix.Write(fd, []byte(marker))
 	if int(st.Uid) != s.euid || int(st.Gid) != s.egid {
 		err := unix.Fchown(fd, s.euid, s.egid)
 		if err != nil && int(st.Uid) != s.euid { // the group does not matter to the JVM
@@ -103,7 +103,7 @@ func (a *attachFile) unlink() {
 		st.Dev != a.own.Dev || st.Ino != a.own.Ino {
 		return
 	}
-	unix.Unlinkat(int(a.dir.Fd()), a.name, 0)
+	_ = unix.Unlinkat(int(a.dir.Fd()), a.name, 0) // if it stays, CleanStale finds it
 }
 
 // CleanStale removes the .attach_pid files of this JVM that an earlier vmaleak left behind because it was killed.

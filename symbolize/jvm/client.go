@@ -165,7 +165,7 @@ func (c *Client) do(ctx context.Context, version2 bool, cmd, options string, arg
 		return nil, err
 	}
 	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if _, err := conn.Write(message); err != nil {
 		return nil, c.failure(ctx, cmd, err)

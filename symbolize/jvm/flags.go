@@ -45,10 +45,10 @@ func (p *process) attachDisabled() (where string) {
 
 // judge returns where attaching was switched off, after one more option.
 func (p *process) judge(where, from, option string) string {
-	switch {
-	case option == disableFlag:
+	switch option {
+	case disableFlag:
 		return from
-	case option == enableFlag:
+	case enableFlag:
 		return ""
 	}
 	for _, prefix := range []string{"@", "-XX:Flags=", "-XX:VMOptionsFile="} {

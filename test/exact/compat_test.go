@@ -1,6 +1,7 @@
 package exact
 
 import (
+	"errors"
 	"os/exec"
 	"testing"
 )
@@ -9,7 +10,7 @@ import (
 func hasInt80(tb testing.TB) bool {
 	tb.Helper()
 	err := exec.Command(must[string](tb)(buildStress()), "--mode", "compat", "--calls", "8", "--quiet", "0").Run()
-	if exit, ok := err.(*exec.ExitError); ok && exit.ExitCode() == 4 {
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 4 {
 		return false
 	}
 	if err != nil {
