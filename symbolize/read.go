@@ -31,7 +31,7 @@ func readBounded(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxLine))
+	return io.ReadAll(io.LimitReader(f, limit))
 }
 
 // readBelowRoot reads at most maxLine bytes of the file that path names inside

@@ -138,7 +138,7 @@ func runCode(s *script.State, args ...string) (script.WaitFunc, error) {
 	return func(*script.State) (string, string, error) {
 		err := cmd.Wait()
 		if code := cmd.ProcessState.ExitCode(); code != want {
-			return stdout.String(), stderr.String(), fmt.Errorf("ended with %d (%v), want %d", code, err, want)
+			return stdout.String(), stderr.String(), fmt.Errorf("ended with %d (%w), want %d", code, err, want)
 		}
 		return stdout.String(), stderr.String(), nil
 	}, nil
