@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,13 +45,17 @@ func (s *session) start() error {
 	if len(s.o.command) > 0 {
 		return s.begin()
 	}
+	var errs []error
 	for _, m := range matches {
 		if err := s.follow(m); err != nil {
-			return err
+			errs = append(errs, err)
 		}
 	}
-	if len(s.tr.PIDs()) == 0 && len(s.o.pids) > 0 {
-		return errors.New("trace: the processes ended before they could be followed")
+	if len(s.tr.PIDs()) == 0 && !s.o.jvm {
+		return errors.Join(append(errs, errors.New("trace: none of the processes could be followed"))...)
+	}
+	for _, err := range errs { // one of several ended just now
+		s.complain("follow", err)
 	}
 	return nil
 }
@@ -132,22 +137,16 @@ func (s *session) begin() error {
 	return c.release()
 }
 
-// follow begins to trace one process. A process that is gone meanwhile is no error.
+// follow begins to trace one process.
 func (s *session) follow(m symbolize.Match) error {
-	for _, pid := range s.o.pids {
-		if pid == m.PID {
-			s.named[pid] = true
-		}
-	}
-	if m.Name != "" {
+	if m.Name != "" || slices.Contains(s.o.pids, m.PID) {
 		s.named[m.PID] = true
 	}
-	err := s.tr.Follow(m.PID)
-	if errors.Is(err, tracer.ErrGone) {
-		s.say("%v", err)
-		return nil
+	if err := s.tr.Follow(m.PID); err != nil {
+		s.failed[m] = true
+		return err
 	}
-	return err
+	return nil
 }
 
 // rescan follows targets that came since.
@@ -168,7 +167,6 @@ func (s *session) rescan() {
 			s.say("process %d is new: %s", m.PID, m.Why)
 		}
 		if err := s.follow(m); err != nil {
-			s.failed[m] = true
 			s.complain("follow", err)
 		}
 	}

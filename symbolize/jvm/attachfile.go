@@ -57,6 +57,10 @@ func newAttachFile(dir *os.File, s status, marker string) (*attachFile, error) {
 	if err := cleanStaleIn(dir, a.name); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return nil, err
 	}
+	if st, err := linkMarked(dir, a.name, s, marker); err == nil {
+		a.own = st
+		return a, nil
+	}
 	fd, err := unix.Openat(int(dir.Fd()), a.name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if errors.Is(err, unix.EEXIST) {
 		// Another tool is attaching just now, or one left it behind. If the JVM will accept it, it serves, and is not ours to remove.
@@ -89,6 +93,27 @@ func newAttachFile(dir *os.File, s status, marker string) (*attachFile, error) {
 		}
 	}
 	return a, nil
+}
+
+// linkMarked gives the file its name only when it is complete, so that whoever is killed meanwhile leaves none without a
+// marker. Not every file system can; then it is made in steps.
+func linkMarked(dir *os.File, name string, s status, marker string) (*unix.Stat_t, error) {
+	fd, err := unix.Openat(int(dir.Fd()), ".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	if n, err := unix.Write(fd, []byte(marker)); err != nil || n != len(marker) {
+		return nil, errors.Join(err, unix.EIO)
+	}
+	if err := unix.Fchown(fd, s.euid, s.egid); err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, err
+	}
+	return &st, unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), int(dir.Fd()), name, unix.AT_SYMLINK_FOLLOW)
 }
 
 // remove deletes the file if it is ours, and lets go of its directory.
