@@ -21,8 +21,12 @@ cd /tmp
 RUN
 passed=0 failed=0
 for kernel in "$@"; do
-	exact='TestExact|TestAttribution|TestSeedInStorm'
-	case $kernel in 5.10) exact= ;; esac
+	# Before 6.17 a failed MREMAP_FIXED changes the map, so only a ledger that audits heal is equal.
+	case $kernel in
+	5.10) exact= ;;
+	6.1 | 6.12) exact='TestSeedInStorm/owner|TestDirty' ;;
+	*) exact='TestExact|TestAttribution|TestSeedInStorm/owner' ;;
+	esac
 	sed "2i export TRACER_TESTS=. EXACT_TESTS='$exact'" "$work/run" >"$work/run-$kernel"
 	chmod 755 "$work/run-$kernel"
 	log=$work/log-$kernel
