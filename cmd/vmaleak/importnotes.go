@@ -28,8 +28,38 @@ func (im *importer) note(format string, args ...any) {
 	im.notes = append(im.notes, line)
 }
 
+// tiles says where the mappings of one acquired length lie without a gap, if
+// addresses had to be inferred: that they fit exactly is the reason to believe them.
+func (im *importer) tiles() {
+	if im.inferred == 0 {
+		return
+	}
+	for _, sp := range im.spaces {
+		var run vma.Range
+		var length, n, inferred uint64
+		flush := func() {
+			if inferred > 0 && n > 1 {
+				im.note("%d mappings of %s fill %v without a gap; of these %d addresses are inferred", n, report.Bytes(length), run, inferred)
+			}
+		}
+		for a := range sp.vm.All() {
+			if a.Start != run.End || a.Acquired != length || !a.Kind.Exported() {
+				flush()
+				run, length, n, inferred = vma.Range{Start: a.Start, End: a.Start}, a.Acquired, 0, 0
+			}
+			run.End = a.End
+			n++
+			if a.Origin == vma.Inferred {
+				inferred++
+			}
+		}
+		flush()
+	}
+}
+
 // readPmaps holds the rows of pmap tables against the ledger.
 func (im *importer) readPmaps() error {
+	im.tiles()
 	for _, name := range im.files[strace.PmapFile] {
 		f, _, err := strace.Open(name)
 		if err != nil {
@@ -50,7 +80,8 @@ func (im *importer) readPmaps() error {
 // pmapRow says of a large nameless row how much of it the ledger explains.
 func (im *importer) pmapRow(name string, p *strace.Pmap, row *strace.PmapRow) {
 	const large = 16 << 20
-	if row.Mapping != "" || row.Len() < large {
+	// A row cut from its table has its last columns where the name would be.
+	if strings.Trim(row.Mapping, "0123456789 ") != "" || row.Len() < large {
 		return
 	}
 	var held uint64
