@@ -1,0 +1,124 @@
+# shellcheck shell=bash disable=SC2154 # tmp and scale are run.sh's
+# Part of run.sh: what one operation of test/bench/pair costs under each tracer.
+
+modes=(pair touch getpid rw)
+
+# begin_pairs: one process for each mode, which waits for a line to begin a round.
+begin_pairs() {
+	local m line fd
+	pair_pids=
+	for m in "${modes[@]}"; do
+		mkfifo "$tmp/$m.in" "$tmp/$m.out"
+		"$tmp/pair" --mode "$m" --rounds 1000000 --wait <"$tmp/$m.in" >"$tmp/$m.out" &
+		background+=($!)
+		exec {fd}>"$tmp/$m.in"
+		in[$m]=$fd
+		exec {fd}<"$tmp/$m.out"
+		out[$m]=$fd
+		read -r line <&"${out[$m]}"
+		pair_pids+=${pair_pids:+,}${line##* }
+	done
+}
+
+# operations TRACER MODE: of one round, for a quarter of a second.
+operations() {
+	local n
+	case $1 in
+	strace) n="pair 2500 touch 1500 getpid 4000 rw 2000" ;;
+	perf | bpftrace) n="pair 15000 touch 5000 getpid 500000 rw 200000" ;;
+	*) n="pair 60000 touch 10000 getpid 1500000 rw 600000" ;;
+	esac
+	n=${n##*"$2" }
+	echo $((${n%% *} / scale))
+}
+
+# round TRACER MODE: CPU ns and wall ns of an operation.
+round() {
+	local line
+	operations "$1" "$2" >&"${in[$2]}"
+	read -r -a line <&"${out[$2]}"
+	echo "${line[6]} ${line[4]}"
+}
+
+# measure TRACER REPEAT: ns of an operation in each mode, the medians of three rounds, into $tmp/raw:
+# the CPU time of mode pair as pair, by the clock as pair.wall. A round counts if no other tracer ran, or if there is no end to that. One before them
+# does not count: strace takes hold of a thread at its first stop.
+measure() {
+	local m ns good try
+	for m in "${modes[@]}"; do
+		round "$1" "$m" >/dev/null
+		good=() try=0
+		while [ ${#good[@]} -lt 3 ]; do
+			try=$((try + 1))
+			await_alone
+			ns=$(round "$1" "$m")
+			if alone || [ "$try" -gt 20 ] || [ "$patience" -le 0 ]; then good+=("$ns"); fi
+		done
+		echo "$1 $2 $m $(printf '%s\n' "${good[@]% *}" | median)" >>"$tmp/raw"
+		echo "$1 $2 $m.wall $(printf '%s\n' "${good[@]#* }" | median)" >>"$tmp/raw"
+		if [ "$patience" -le 0 ] || [ "$try" -gt 20 ]; then echo "$1 $m, repeat $2: other tracers ran" >>"$tmp/disturbed"; fi
+	done
+}
+
+# measure_traced TRACER REPEAT
+measure_traced() {
+	if ! attach "$1" "$pair_pids"; then
+		say "$1 does not run here: $(head -n 1 "$tmp/out")"
+		echo "$1: $(head -n 1 "$tmp/out")" >>"$tmp/absent"
+		detach
+		return 1
+	fi
+	measure "$1" "$2"
+	detach
+	if [ "$1" = vmaleak ] && [ "$(lost)" != 0 ]; then echo "vmaleak, repeat $2: lost $(lost) events" >>"$tmp/disturbed"; fi
+}
+
+# pairs REPEATS: untraced before and after each tracer, in turn.
+pairs() {
+	local repeat t present=()
+	declare -gA in out
+	: >"$tmp/raw"
+	begin_pairs
+	for t in vmaleak bystander strace perf bpftrace; do
+		case $t in
+		vmaleak | bystander) present+=("$t") ;;
+		*) if command -v "$t" >/dev/null; then present+=("$t"); else echo "$t: not installed" >>"$tmp/absent"; fi ;;
+		esac
+	done
+	for repeat in $(seq "$1"); do
+		say "pairs: repeat $repeat of $1, load $(cut -d' ' -f1 /proc/loadavg)"
+		measure untraced "$repeat"
+		for t in "${present[@]}"; do
+			grep -q "^$t:" "$tmp/absent" && continue
+			measure_traced "$t" "$repeat" && measure untraced "$repeat"
+		done
+	done
+}
+
+# ratios: "TRACER MODE RATIO NS UNTRACED_NS LEAST MOST", medians over the
+# repeats; each repeat against the mean of the untraced rounds before and after it.
+ratios() {
+	awk '
+	function median(list, n,    i, v, t, j) {
+		n = split(list, v, " ")
+		for (i = 2; i <= n; i++)
+			for (j = i; j > 1 && v[j] + 0 < v[j - 1] + 0; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
+		least = v[1]; most = v[n]
+		return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
+	}
+	function close_one(m,    k) {
+		if (!(m in open)) return
+		k = open[m]; delete open[m]
+		ratio[k] = ratio[k] " " ns[m] / ((before[m] + base[m]) / 2)
+		cost[k] = cost[k] " " ns[m]
+	}
+	$1 == "untraced" { base[$3] = $4; plain[$3] = plain[$3] " " $4; close_one($3); next }
+	{ open[$3] = $1 " " $3; ns[$3] = $4; before[$3] = base[$3] }
+	END {
+		for (k in ratio) {
+			split(k, part, " ")
+			c = median(cost[k]); p = median(plain[part[2]]); r = median(ratio[k])
+			printf "%s %.3f %.0f %.0f %.3f %.3f\n", k, r, c, p, least, most
+		}
+	}' "$tmp/raw" | sort
+}
