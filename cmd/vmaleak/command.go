@@ -37,7 +37,8 @@ func lookCommand(args []string) (path string, err error) {
 	return path, nil
 }
 
-// startCommand starts a child that waits at the gate.
+// startCommand starts a child and returns when it waits at the gate: an exec
+// to follow from now on is that of the command.
 func startCommand(args []string) (*command, error) {
 	path, err := lookCommand(args)
 	if err != nil {
@@ -52,10 +53,18 @@ func startCommand(args []string) (*command, error) {
 		return nil, fmt.Errorf("start %s: %w", args[0], err)
 	}
 	defer r.Close()
+	here, there, err := os.Pipe()
+	if err != nil {
+		w.Close()
+		return nil, fmt.Errorf("start %s: %w", args[0], err)
+	}
+	defer here.Close()
 	c := &command{path: path, cmd: exec.Command(self, append([]string{execHelper, path}, args...)...), gate: w, done: make(chan struct{})}
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	c.cmd.ExtraFiles = []*os.File{r}
-	if err := c.cmd.Start(); err != nil {
+	c.cmd.ExtraFiles = []*os.File{r, there}
+	err = c.cmd.Start()
+	there.Close()
+	if err != nil {
 		w.Close()
 		return nil, fmt.Errorf("start %s: %w", args[0], err)
 	}
@@ -63,6 +72,10 @@ func startCommand(args []string) (*command, error) {
 		c.err = c.cmd.Wait()
 		close(c.done)
 	}()
+	if _, err := here.Read(make([]byte, 1)); err != nil {
+		c.abandon()
+		return nil, fmt.Errorf("start %s: our own program did not come up: %w", args[0], err)
+	}
 	return c, nil
 }
 
@@ -111,8 +124,12 @@ func waitAndExec(args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("%s is for vmaleak itself", execHelper)
 	}
-	gate := os.NewFile(3, "gate")
+	gate, here := os.NewFile(3, "gate"), os.NewFile(4, "here")
 	var b [1]byte
+	if _, err := here.Write(b[:]); err != nil {
+		return fmt.Errorf("the tracer gave up before %s began", args[0])
+	}
+	here.Close()
 	if _, err := io.ReadFull(gate, b[:]); err != nil {
 		return fmt.Errorf("the tracer gave up before %s began", args[0])
 	}
