@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // growth judges threads, pools and the whole, and says what could not have
@@ -185,7 +186,7 @@ func (b *builder) floor() *Floor {
 	for _, p := range b.e.Pools {
 		size = max(size, p.Committed)
 	}
-	watched := max(b.e.WatchedNS, 1)
+	watched := max(b.e.WatchedNS, int64(time.Second)) // of less no rate can be told
 	f := &Floor{GrowthPerHour: round(perHour(size, watched)), WatchedNS: b.e.WatchedNS}
 	f.Why = fmt.Sprintf("%d bytes may come as seldom as once in the time watched", size)
 	if watched < int64(b.s.ledger.opt.Warmup) {

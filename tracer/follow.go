@@ -38,6 +38,11 @@ func (t *Tracer) Follow(pid int) error {
 		if _, serr := os.Stat("/proc/" + strconv.Itoa(pid)); serr != nil {
 			return fmt.Errorf("follow process %d: %w", pid, ErrGone)
 		}
+		if f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/maps"); err == nil {
+			f.Close()
+		} else {
+			return fmt.Errorf("follow process %d: %w (needs CAP_SYS_PTRACE)", pid, err)
+		}
 		return fmt.Errorf("follow process %d: it has no address space (a kernel thread or a zombie), or %d spaces are followed already", pid, t.coll.Maps[mapStates].MaxEntries()-1)
 	}
 	s := t.newSpace(r.Space, r.Gen, pid)

@@ -61,7 +61,8 @@ type Tracer struct {
 	scanAt  time.Time
 	rec     ringbuf.Record
 	noSpace uint64
-	ignored bpf.SpaceRef // of the probe: nobody's
+	wait    time.Duration // for the next record
+	ignored bpf.SpaceRef  // of the probe: nobody's
 	closed  bool
 
 	consumed uint64 // bytes taken out of the ring
@@ -138,16 +139,21 @@ func (t *Tracer) Unfollowed() uint64 { return t.noSpace }
 // ran on that processor: each is a number or a report that is missing.
 func (t *Tracer) Skipped() uint64 { return t.skips }
 
-// readAhead is how long a record that wakes nobody may wait in the ring.
-const readAhead = 10 * time.Millisecond
+// A record that wakes nobody waits in the ring for readAhead; when nothing comes, for up to idle.
+const (
+	readAhead = 10 * time.Millisecond
+	idle      = 80 * time.Millisecond
+)
 
 // Poll reads and applies what happens until the deadline.
 func (t *Tracer) Poll(until time.Time) error {
 	for {
-		now := time.Now()
+		now, consumed := time.Now(), t.consumed
 		t.note()
-		if err := t.read(now); err != nil {
-			return err
+		if !t.drained() {
+			if err := t.read(now); err != nil {
+				return err
+			}
 		}
 		if err := t.settle(time.Now()); err != nil {
 			return err
@@ -155,12 +161,18 @@ func (t *Tracer) Poll(until time.Time) error {
 		if now = time.Now(); !now.Before(until) {
 			return nil
 		}
-		wake := now.Add(readAhead)
+		if t.consumed != consumed || t.wait == 0 {
+			t.wait = readAhead
+		}
+		wake := now.Add(t.wait)
 		if until.Before(wake) {
 			wake = until
 		}
 		if err := t.read(wake); err != nil {
 			return err
+		}
+		if t.consumed == consumed {
+			t.wait = min(2*t.wait, idle)
 		}
 	}
 }

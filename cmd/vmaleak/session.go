@@ -99,7 +99,7 @@ func (s *session) run(ctx context.Context) error {
 		nextTick = now
 	}
 	for {
-		if err := s.tr.Poll(time.Now().Add(20 * time.Millisecond)); err != nil {
+		if err := s.tr.Poll(time.Now().Add(50 * time.Millisecond)); err != nil {
 			return err
 		}
 		now = time.Now()

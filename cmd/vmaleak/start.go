@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +40,7 @@ func (s *session) start() error {
 	if err != nil {
 		return err
 	}
+	debug.FreeOSMemory() // the kernel's types, which only loading needs
 	if s.tr.Backend.Mode == tracer.EnterExit {
 		s.warn.add("enter-exit", "the back end enter-exit is exact only for programs whose threads do not race for addresses", 1)
 	}
