@@ -110,6 +110,9 @@ func (t *Tracer) resync(s *Space, now time.Time) error {
 	seq, ok := quiet(s.state)
 	for deadline := now.Add(quietTime); !ok && time.Now().Before(deadline); seq, ok = quiet(s.state) {
 	}
+	if !ok && t.stuck(s, now) {
+		ok = true // what is still out was skipped by the kernel: no report will come
+	}
 	if !ok {
 		s.trouble = "events were lost, and no instant without a call in flight was found yet"
 		s.retryAt = time.Now().Add(time.Second)
@@ -135,6 +138,17 @@ func (t *Tracer) resync(s *Space, now time.Time) error {
 		t.claim(s, &late[i])
 	}
 	return nil
+}
+
+// stuck reports whether the same numbers have been out for longer than any call
+// takes while no other was drawn: their threads stand still behind a report
+// that the kernel skipped.
+func (t *Tracer) stuck(s *Space, now time.Time) bool {
+	drawn, done := atomic.LoadUint64(&s.state.Lockseq), atomic.LoadUint64(&s.state.Completed)
+	if drawn != s.outDrawn || done != s.outDone {
+		s.outDrawn, s.outDone, s.outSince = drawn, done, now
+	}
+	return now.Sub(s.outSince) > flightTime
 }
 
 // wantAudit schedules an audit, no sooner than every after the last one.

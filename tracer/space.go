@@ -25,24 +25,26 @@ type Space struct {
 	state *bpf.SpaceState
 	win   window
 
-	opened    bool // the handler knows it
-	ready     bool // seeded: its records may be applied
-	snap      *snapshot
-	prior     []vma.Difference // what the last audit found wrong
-	dirty     ranges           // in doubt: the next audit tells
-	settling  bool             // the last seed left ranges in doubt
-	settled   bool             // a seed was complete once
-	origin    vma.Origin       // of what audits find in ranges in doubt
-	trouble   string           // why it is not verified, "" if it is
-	retryAt   time.Time
-	auditAt   time.Time
-	lastAudit time.Time
-	lossSeen  uint64
-	audited   uint64    // sum of the untraced classes that ask for an audit, at the last one
-	idleSeq   uint64    // numbers up to here had been reported when the ring was last read from its beginning
-	stalled   time.Time // since when the next number is missing; zero = it is not
-	deaf      bool      // lost numbers: a new seed is due at a quiet instant
-	late      []record  // calls that succeeded without a number: they claim what that seed finds
+	opened            bool // the handler knows it
+	ready             bool // seeded: its records may be applied
+	snap              *snapshot
+	prior             []vma.Difference // what the last audit found wrong
+	dirty             ranges           // in doubt: the next audit tells
+	settling          bool             // the last seed left ranges in doubt
+	settled           bool             // a seed was complete once
+	origin            vma.Origin       // of what audits find in ranges in doubt
+	trouble           string           // why it is not verified, "" if it is
+	retryAt           time.Time
+	auditAt           time.Time
+	lastAudit         time.Time
+	lossSeen          uint64
+	audited           uint64    // sum of the untraced classes that ask for an audit, at the last one
+	idleSeq           uint64    // numbers up to here had been reported when the ring was last read from its beginning
+	stalled           time.Time // since when the next number is missing; zero = it is not
+	outDrawn, outDone uint64    // numbers drawn and reported when a quiet instant was last missed
+	outSince          time.Time // since when they stand there
+	deaf              bool      // lost numbers: a new seed is due at a quiet instant
+	late              []record  // calls that succeeded without a number: they claim what that seed finds
 
 	ended   time.Time // END was seen
 	endedBy string

@@ -124,7 +124,7 @@ func healing(tb testing.TB, tr *tracer, q quiet, honest bool) *export {
 			case len(diffs) > 0 && p.Verified && honest:
 				tb.Fatalf("quiet point %d: pid %d says verified, but %d bytes differ:%s", q.round, pid, total(diffs), describe(diffs))
 			case len(diffs) > 0:
-				why = fmt.Errorf("pid %d: %d bytes differ, audits %d:%s", pid, total(diffs), p.Events.Audits, describe(diffs))
+				why = fmt.Errorf("pid %d: unverified: %s: %d bytes differ, audits %d:%s", pid, text(p.Unverified), total(diffs), p.Events.Audits, describe(diffs))
 			case !p.Verified && !p.inDoubt():
 				why = fmt.Errorf("pid %d: unverified: %s", pid, text(p.Unverified))
 			}
