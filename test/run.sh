@@ -17,7 +17,9 @@ awk '
 read -r pass fail skip <"$log.sum"
 if [ "$rc" -ne 0 ]; then
 	echo "--- the end of the full log ---"
-	grep -vE '^(=== |ok |--- PASS)' "$log" | tail -n 150
+	# What each failed test said stands between its RUN line and its FAIL line.
+	awk '/^=== RUN/ { said = "" } { said = said $0 "\n" } /^ *--- FAIL/ { printf "%s", said; said = "" }
+		/^(panic|FAIL|fatal error)/ { print }' "$log" | grep -vE '^=== |^ *--- PASS' | tail -n 200
 	[ "$fail" -gt 0 ] || fail=1
 fi
 grep -hE -A3 '^ *--- SKIP' "$log" | grep -vE '^--$|^=== ' | sed 's/^/skipped: /' | head -60

@@ -79,7 +79,7 @@ func (t *Tracer) newSpace(slot, gen uint32, pid int) *Space {
 	}
 	s := &Space{
 		ID: t.id(pid), PIDs: []int{pid}, Exec: t.execs[pid], slot: slot, gen: gen, state: &t.states.all[slot],
-		vm: vma.New(t.vmopt), Since: time.Now(), exits: map[int]bool{}, plain: map[uint32]record{},
+		watched: t.opt.Audit > 0, vm: vma.New(t.vmopt), Since: time.Now(), exits: map[int]bool{}, plain: map[uint32]record{},
 	}
 	t.bySlot[slot] = s
 	return s

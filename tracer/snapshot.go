@@ -84,6 +84,9 @@ func (n *snapshot) judge(on *vma.Space, ev *vma.Event) {
 		// only if nothing in the range changed later.
 		if ev.Errno() == int64(unix.ENOMEM) && (ev.Op == vma.OpMprotect || ev.Op == vma.OpPkeyMprotect) {
 			n.sources = append(n.sources, source{from, from})
+			if n.doubt.overlaps(from) {
+				n.question(from)
+			}
 		}
 		return
 	}

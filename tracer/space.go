@@ -38,6 +38,7 @@ type Space struct {
 	auditAt           time.Time
 	lastAudit         time.Time
 	lossSeen          uint64
+	watched           bool      // audits are made
 	audited           uint64    // sum of the untraced classes that ask for an audit, at the last one
 	idleSeq           uint64    // numbers up to here had been reported when the ring was last read from its beginning
 	stalled           time.Time // since when the next number is missing; zero = it is not
@@ -81,6 +82,8 @@ func (s *Space) Verified() (bool, string) {
 		return false, "its map changed while it was read: what is in doubt is read again"
 	case len(s.dirty) > 0:
 		return false, "a failed call may have changed ranges that no audit has looked at yet"
+	case !s.gone() && s.watched && s.state.Gen == s.gen && s.auditable() != s.audited:
+		return false, "the kernel changed something that no event tells: an audit is due"
 	case !s.gone() && s.state.Gen == s.gen && atomic.LoadUint64(&s.state.Lockseq) > s.win.base:
 		return false, "a call is in flight"
 	}
