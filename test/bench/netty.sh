@@ -47,10 +47,10 @@ netty() {
 	for i in $(seq "$1"); do
 		say "netty: pair $i of $1, load $(cut -d' ' -f1 /proc/loadavg)"
 		for which in $([ $((i % 2)) = 1 ] && echo untraced vmaleak || echo vmaleak untraced); do
-			await_alone || echo "Netty, $which, pair $i: others trace" >>"$tmp/disturbed"
+			await_alone || echo "Netty $which: other tracers ran" >>"$tmp/disturbed"
 			if [ "$which" = untraced ]; then
 				echo "untraced $i $(load "$2")" >>"$tmp/netty"
-				alone || echo "Netty, $which, pair $i: others trace" >>"$tmp/disturbed"
+				alone || echo "Netty $which: other tracers ran" >>"$tmp/disturbed"
 				continue
 			fi
 			before=$(cpu "$server")
@@ -59,7 +59,7 @@ netty() {
 			echo "attach $i $(($(cpu "$server") - before)) 0" >>"$tmp/netty"
 			echo "vmaleak $i $(load "$2")" >>"$tmp/netty"
 			detach
-			if [ "$(lost)" != 0 ]; then echo "Netty, pair $i: lost $(lost) events" >>"$tmp/disturbed"; fi
+			if [ "$(lost)" != 0 ]; then echo "Netty: lost $(lost) events" >>"$tmp/disturbed"; fi
 		done
 	done
 	say "netty: strace"

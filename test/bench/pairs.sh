@@ -41,22 +41,27 @@ round() {
 }
 
 # measure TRACER REPEAT: ns of an operation in each mode, the medians of three rounds, into $tmp/raw:
-# the CPU time of mode pair as pair, by the clock as pair.wall. A round counts if no other tracer ran, or if there is no end to that. One before them
-# does not count: strace takes hold of a thread at its first stop.
+# the CPU time of mode pair as pair, by the clock as pair.wall, then clean, or disturbed if other
+# tracers ran for longer than $patience. A round before them does not count: strace takes hold of a
+# thread at its first stop.
 measure() {
-	local m ns good try
+	local m ns good try how
 	for m in "${modes[@]}"; do
 		round "$1" "$m" >/dev/null
-		good=() try=0
+		good=() try=0 how=clean
 		while [ ${#good[@]} -lt 3 ]; do
 			try=$((try + 1))
 			await_alone
 			ns=$(round "$1" "$m")
-			if alone || [ "$try" -gt 20 ] || [ "$patience" -le 0 ]; then good+=("$ns"); fi
+			if alone; then
+				good+=("$ns")
+			elif [ "$try" -gt 20 ] || [ "$patience" -le 0 ]; then
+				good+=("$ns") how=disturbed
+			fi
 		done
-		echo "$1 $2 $m $(printf '%s\n' "${good[@]% *}" | median)" >>"$tmp/raw"
-		echo "$1 $2 $m.wall $(printf '%s\n' "${good[@]#* }" | median)" >>"$tmp/raw"
-		if [ "$patience" -le 0 ] || [ "$try" -gt 20 ]; then echo "$1 $m, repeat $2: other tracers ran" >>"$tmp/disturbed"; fi
+		echo "$1 $2 $m $(printf '%s\n' "${good[@]% *}" | median) $how" >>"$tmp/raw"
+		echo "$1 $2 $m.wall $(printf '%s\n' "${good[@]#* }" | median) $how" >>"$tmp/raw"
+		[ $how = clean ] || echo "$1 $m: other tracers ran" >>"$tmp/disturbed"
 	done
 }
 
@@ -70,6 +75,7 @@ measure_traced() {
 	fi
 	measure "$1" "$2"
 	detach
+	case $1 in vmaleak | bystander) grep -q '"mode": *"lock-sequence"' "$tmp/export.json" || echo "$1: another back end than lock-sequence was used" >>"$tmp/disturbed" ;; esac
 	if [ "$1" = vmaleak ] && [ "$(lost)" != 0 ]; then echo "vmaleak, repeat $2: lost $(lost) events" >>"$tmp/disturbed"; fi
 }
 
@@ -95,8 +101,9 @@ pairs() {
 	done
 }
 
-# ratios: "TRACER MODE RATIO NS UNTRACED_NS LEAST MOST", medians over the
-# repeats; each repeat against the mean of the untraced rounds before and after it.
+# ratios: "TRACER MODE RATIO NS UNTRACED_NS LEAST MOST CLEAN", medians over the repeats; each
+# repeat against the mean of the untraced rounds before and after it. Only clean repeats count,
+# and CLEAN says how many there were; where it is 0, all of them do.
 ratios() {
 	awk '
 	function median(list, n,    i, v, t, j) {
@@ -106,19 +113,30 @@ ratios() {
 		least = v[1]; most = v[n]
 		return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
 	}
-	function close_one(m,    k) {
-		if (!(m in open)) return
-		k = open[m]; delete open[m]
-		ratio[k] = ratio[k] " " ns[m] / ((before[m] + base[m]) / 2)
-		cost[k] = cost[k] " " ns[m]
+	function note(how, k, ns, plain) {
+		ratio[how, k] = ratio[how, k] " " ns / plain
+		cost[how, k] = cost[how, k] " " ns
+		base[how, k] = base[how, k] " " plain
+		count[how, k]++
 	}
-	$1 == "untraced" { base[$3] = $4; plain[$3] = plain[$3] " " $4; close_one($3); next }
-	{ open[$3] = $1 " " $3; ns[$3] = $4; before[$3] = base[$3] }
+	$1 == "untraced" {
+		if ($3 in open) {
+			k = open[$3]
+			delete open[$3]
+			names[k]
+			note("all", k, ns[$3], (before[$3] + $4) / 2)
+			if (clean[$3] && last[$3] && $5 == "clean")
+				note("clean", k, ns[$3], (before[$3] + $4) / 2)
+		}
+		before[$3] = $4; last[$3] = $5 == "clean"
+		next
+	}
+	{ open[$3] = $1 " " $3; ns[$3] = $4; clean[$3] = $5 == "clean" }
 	END {
-		for (k in ratio) {
-			split(k, part, " ")
-			c = median(cost[k]); p = median(plain[part[2]]); r = median(ratio[k])
-			printf "%s %.3f %.0f %.0f %.3f %.3f\n", k, r, c, p, least, most
+		for (k in names) {
+			how = count["clean", k] ? "clean" : "all"
+			c = median(cost[how, k]); p = median(base[how, k]); r = median(ratio[how, k])
+			printf "%s %.3f %.0f %.0f %.3f %.3f %d\n", k, r, c, p, least, most, count["clean", k]
 		}
 	}' "$tmp/raw" | sort
 }

@@ -2,11 +2,12 @@
 # run.sh [--quick]: measures what vmaleak costs, holds it against its limits, and
 # writes docs/OVERHEAD.md. --quick takes less than two minutes and writes no file.
 # Needs root, bin/vmaleak, gcc, a JDK and libnetty-java; strace, perf and bpftrace are
-# compared with where they run. Code 1: a limit was missed, or something could not be measured.
+# compared with where they run. Code 1: a limit was missed, or something could not be
+# measured, or only while other tracers ran (UNSURE).
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
-repeats=5 scale=1 benchtime=1s count=3 rss_after=30 netty_pairs=7 netty_seconds=8 warmup=15 quick=
+repeats=5 scale=1 benchtime=1s count=3 rss_after=30 netty_pairs=7 netty_seconds=15 warmup=20 quick=
 if [ "${1-}" = --quick ]; then
 	PATIENCE=0 quick=1 repeats=1 scale=3 benchtime=0.2s count=1 rss_after=3 netty_pairs=2 netty_seconds=2 warmup=4
 elif [ $# -gt 0 ]; then
@@ -72,4 +73,4 @@ else
 	say "wrote docs/OVERHEAD.md"
 fi
 verdicts | tee "$tmp/verdicts" >&2
-! grep -q FAIL "$tmp/verdicts" && [ "$failed" = 0 ]
+! grep -qE '^(FAIL|UNSURE)' "$tmp/verdicts" && [ "$failed" = 0 ]
