@@ -49,7 +49,9 @@ func (t *Tracer) settle(now time.Time) error {
 	if now.After(t.scanAt) {
 		t.scanAt = now.Add(time.Second)
 		t.syncClock()
-		t.scan(now)
+		if err := t.scan(now); err != nil {
+			return err
+		}
 	}
 	if now.After(t.skipsAt) {
 		t.skipsAt = now.Add(10 * time.Second)

@@ -134,6 +134,7 @@ func (t *Tracer) forked(parent *Space, r *record, whole bool) {
 
 // share adds a thread group to a space: vfork, or clone with CLONE_VM alone.
 func (t *Tracer) share(s *Space, pid int) {
+	delete(s.exits, pid) // the number may have been another's
 	if !slices.Contains(s.PIDs, pid) {
 		s.PIDs = append(s.PIDs, pid)
 	}
@@ -239,20 +240,34 @@ func (t *Tracer) finish(s *Space, now time.Time) {
 
 // scan finds spaces that live in the kernel half and were never announced, and
 // those whose end was lost. It makes no bpf(2) call unless records were dropped.
-func (t *Tracer) scan(now time.Time) {
+func (t *Tracer) scan(now time.Time) error {
 	var dropped uint64
+	var odd []bpf.SpaceRef
 	for slot := range t.states.all {
-		st := &t.states.all[slot]
-		status, gen := atomic.LoadUint32(&st.Status), atomic.LoadUint32(&st.Gen)
-		dropped += atomic.LoadUint64(&st.Dropped)
-		s, ours := t.bySlot[uint32(slot)], bpf.SpaceRef{Space: uint32(slot), Gen: gen}
+		dropped += atomic.LoadUint64(&t.states.all[slot].Dropped)
+		if r, status := t.status(slot); t.odd(r, status) {
+			odd = append(odd, r)
+		}
+	}
+	if len(odd) > 0 { // the record that tells may only not be read yet
+		for t.note(); !t.drained(); {
+			if err := t.read(time.Now()); err != nil {
+				return err
+			}
+		}
+	}
+	for _, was := range odd {
+		r, status := t.status(int(was.Space))
+		if r != was || !t.odd(r, status) {
+			continue
+		}
+		s := t.bySlot[r.Space]
 		switch {
-		case t.ignored == ours:
-		case status == bpf.SpaceLive && (s == nil || s.gen != gen):
-			t.openSeeded(t.newSpace(uint32(slot), gen, int(st.Tgid)))
-		case status == bpf.SpaceEnded && s != nil && s.gen == gen && s.gone():
+		case status == bpf.SpaceLive:
+			t.openSeeded(t.newSpace(r.Space, r.Gen, int(t.states.all[r.Space].Tgid)))
+		case s.gone():
 			t.settleEnd(s, now)
-		case status == bpf.SpaceEnded && s != nil && s.gen == gen:
+		default:
 			t.end(s, now)
 		}
 	}
@@ -260,6 +275,22 @@ func (t *Tracer) scan(now time.Time) {
 		t.dropped = dropped
 		t.relearn()
 	}
+	return nil
+}
+
+// status is what the kernel half says of a slot.
+func (t *Tracer) status(slot int) (bpf.SpaceRef, uint32) {
+	st := &t.states.all[slot]
+	status := atomic.LoadUint32(&st.Status)
+	return bpf.SpaceRef{Space: uint32(slot), Gen: atomic.LoadUint32(&st.Gen)}, status
+}
+
+// odd reports whether we have not heard of what the kernel half says of a slot:
+// a space that lives and is not announced, or one that has ended and is.
+func (t *Tracer) odd(r bpf.SpaceRef, status uint32) bool {
+	s := t.bySlot[r.Space]
+	known := s != nil && s.gen == r.Gen
+	return r != t.ignored && (status == bpf.SpaceLive && !known || status == bpf.SpaceEnded && known)
 }
 
 // relearn finds the thread groups that began to share a space in records that were dropped.

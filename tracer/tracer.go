@@ -223,7 +223,9 @@ func (t *Tracer) Drain() (inFlight []*Space, err error) {
 	if err := t.Poll(time.Now()); err != nil {
 		return nil, err
 	}
-	t.scan(time.Now())
+	if err := t.scan(time.Now()); err != nil {
+		return nil, err
+	}
 	for _, s := range t.bySlot {
 		if s.ready && s.state.Gen == s.gen {
 			want[s] = s.state.Lockseq
