@@ -149,7 +149,10 @@ func (t *Tracer) readMapsOf(s *Space, pid int) (*vma.Space, error) {
 		return nil, errGone
 	}
 	text, err := readAll(f)
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.ESRCH):
+		text = nil // the process, or its first thread only, is gone
+	case err != nil:
 		return nil, fmt.Errorf("read the map of process %d: %w", pid, err)
 	}
 	if len(text) == 0 {
@@ -161,7 +164,7 @@ func (t *Tracer) readMapsOf(s *Space, pid int) (*vma.Space, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the map of process %d: %w", pid, err)
 	}
-	if addr, err := startStack(pid); err == nil {
+	if addr, err := startStack(pid); err == nil && addr != 0 { // 0: its first thread has exited
 		truth.StackStart = addr
 	}
 	return truth, nil
