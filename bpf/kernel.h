@@ -18,6 +18,7 @@ struct thread_info {
 };
 
 struct mm_struct {
+	atomic_t mm_users;
 	unsigned long brk;
 };
 

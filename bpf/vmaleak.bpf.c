@@ -282,7 +282,8 @@ static __always_inline int on_lock(struct mm_struct *mm, bool write, bool succes
 		return 0;
 	task = bpf_get_current_task_btf();
 	if (task->mm != mm) {
-		COUNT(st->untraced[UNTRACED_FOREIGN]);
+		if (mm->mm_users.counter) /* 0: exit_mmap, which takes all of it */
+			COUNT(st->untraced[UNTRACED_FOREIGN]);
 		return 0;
 	}
 	regs = (struct pt_regs *)bpf_task_pt_regs(task);
