@@ -163,6 +163,9 @@ func (o *output) final(now time.Time) error {
 	if err != nil {
 		errs = append(errs, fmt.Errorf("write the report: %w", err))
 	}
+	if o.s.cmd != nil && len(snap.Processes) == 0 {
+		errs = append(errs, fmt.Errorf("trace: %s never began, so nothing was followed; is it a program?", o.s.o.command[0]))
+	}
 	if !o.s.o.files.none() {
 		if err := o.s.o.files.write(o.s.stdout, snap, o.text()); err != nil {
 			errs = append(errs, err, o.rescue(snap))
