@@ -30,7 +30,7 @@ type Backend struct {
 	Refused []string          // back ends that were tried and why they do not work here
 }
 
-// Names of the kernel half's maps and programs (bpf/vmaleak.bpf.c).
+// Names of the kernel half's maps and programs (bpf/maps.h).
 const (
 	mapEvents    = "events"
 	mapStates    = "states"
