@@ -1,0 +1,100 @@
+package hotspot
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// VM is a HotSpot VM that is read while it runs. It belongs to one goroutine. Close is not needed: it holds no file.
+type VM struct {
+	reader         // through the cache of pages
+	raw     reader // past it
+	cache   *PageCache
+	table   *table
+	version Version
+}
+
+// Attach makes the VM that runs in the process pid readable. The errors are ErrNotHotSpot (no HotSpot VM there, nor will
+// there be one), ErrNotReady (try again), or those of reading the process. The process notices nothing.
+func Attach(pid int) (*VM, error) {
+	base, err := findLibjvm(pid)
+	if err != nil {
+		return nil, err
+	}
+	mem := ProcessMemory{PID: pid}
+	im, err := openImage(NewPageCache(mem), base)
+	if err != nil {
+		return nil, fmt.Errorf("libjvm.so at %#x of process %d: %w", base, pid, err)
+	}
+	return New(mem, im.symbol)
+}
+
+// New makes a VM readable whose memory is mem and whose libjvm.so's symbols are at the addresses that symbol tells.
+func New(mem Memory, symbol func(name string) (uint64, bool)) (*VM, error) {
+	cache := NewPageCache(mem)
+	vm := &VM{reader: reader{cache}, raw: reader{mem}, cache: cache}
+	var err error
+	if vm.table, err = readTable(vm, symbol); err != nil {
+		return nil, err
+	}
+	if vm.version, err = readVersion(vm.reader, vm.table); err != nil {
+		return nil, err
+	}
+	return vm, nil
+}
+
+// Version returns the version of the VM.
+func (vm *VM) Version() Version { return vm.version }
+
+// find begins a row of look-ups in the VM's tables.
+func (vm *VM) find() *finder { return &finder{table: vm.table} }
+
+func findLibjvm(pid int) (uint64, error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	base, err := parseLibjvm(f)
+	if err != nil {
+		return 0, fmt.Errorf("process %d: %w", pid, err)
+	}
+	return base, nil
+}
+
+// parseLibjvm finds where the first byte of libjvm.so is mapped.
+func parseLibjvm(maps io.Reader) (uint64, error) {
+	lines := bufio.NewScanner(maps)
+	for lines.Scan() {
+		// start-end perm offset dev inode path
+		parts := strings.SplitN(lines.Text(), " ", 6)
+		if len(parts) < 6 {
+			continue
+		}
+		name := path.Base(strings.TrimSuffix(strings.TrimSpace(parts[5]), " (deleted)"))
+		if strings.HasPrefix(name, "libj9vm") { // OpenJ9 has a libjvm.so too
+			return 0, fmt.Errorf("%w: OpenJ9 (%s)", ErrNotHotSpot, name)
+		}
+		if name != "libjvm.so" || strings.Trim(parts[2], "0") != "" {
+			continue
+		}
+		start, _, _ := strings.Cut(parts[0], "-")
+		if base, err := strconv.ParseUint(start, 16, 64); err == nil && base != 0 {
+			return base, nil
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return 0, fmt.Errorf("maps: %w", err)
+	}
+	return 0, fmt.Errorf("%w: no libjvm.so is mapped", ErrNotHotSpot)
+}
+
+func le16(p []byte) uint16 { return binary.LittleEndian.Uint16(p) }
+func le32(p []byte) uint32 { return binary.LittleEndian.Uint32(p) }
+func le64(p []byte) uint64 { return binary.LittleEndian.Uint64(p) }
