@@ -115,3 +115,19 @@ func TestMillionRowsFit(t *testing.T) {
 	}
 	runtime.KeepAlive(s)
 }
+
+// BenchmarkRestack passes over a million rows of which every 64th has a ticket.
+func BenchmarkRestack(b *testing.B) {
+	s, _ := benchSpace(b, 1<<20, 2)
+	p := pos{}
+	for i := 0; !s.rows.end(p); i++ {
+		if i%64 == 0 {
+			s.rows.setStack(p, Ticket)
+		}
+		p = s.rows.next(p)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Restack(func(ticket uint32) uint32 { return ticket })
+	}
+}

@@ -38,7 +38,8 @@
 //	seed, heal                               origin only
 //
 // Rows of different calls are never merged, with one exception: adjacent brk
-// or mprotect rows of equal thread, stack and protection. Of such a row, Call
+// or mprotect rows of equal thread, stack and protection; rows whose stacks are
+// different tickets become one only when Restack tells that they agree. Of such a row, Call
 // and At are the earliest call's, Calls and Acquired the sums; where two
 // pieces of one merged row meet again, the larger count stands. The Released
 // pieces of a merged row carry the merged owner: Thread, Stack and Op agree

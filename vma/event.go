@@ -67,10 +67,14 @@ type Event struct {
 	Prot   uint32
 	Flags  uint32
 	Op     Op
-	Stack  uint32 // the caller's stack, an index of the ledger's; 0 none
+	Stack  uint32 // the caller's stack: a number of the ledger's, a Ticket while it is not known, 0 none
 	// Inferred says that the address was concluded, not seen (strace logs).
 	Inferred bool
 }
+
+// Ticket is the first of the values of Event.Stack that stand for a stack which is
+// still being walked. Each belongs to one event. Space.Restack puts numbers in their place.
+const Ticket uint32 = 1 << 31
 
 // Failed reports whether the call returned an error. An address above the
 // error range counts as success, as in the kernel's IS_ERR_VALUE.

@@ -103,6 +103,17 @@ func (t *rows) cutStart(p pos, start uint64) {
 
 func (t *rows) cutEnd(p pos, end uint64) { t.writable(p.b).ranges[p.i].End = end }
 
+// stack is the stack of the row at p, and setStack sets it.
+func (t *rows) stack(p pos) uint32 {
+	b := t.blocks[p.b].block
+	return b.meta[b.slots[p.i]].stack
+}
+
+func (t *rows) setStack(p pos, stack uint32) {
+	b := t.writable(p.b)
+	b.meta[b.slots[p.i]].stack = stack
+}
+
 // insert puts a before p.
 func (t *rows) insert(p pos, a *Area) {
 	t.n++

@@ -207,6 +207,7 @@ func TestDirty(t *testing.T) {
 		{"mprotect that is refused has changed the areas before", Options{}, failed(evMprotect(1, 10, 2, 3), unix.EACCES), []int{10, 12}},
 		{"mprotect of a file has changed nothing that counts", Options{}, failed(evMprotect(1, 12, 1, 3), unix.EACCES), nil},
 		{"mprotect ENOMEM without a hole is lack of memory", Options{}, failed(evMprotect(1, 10, 2, 3), unix.ENOMEM), []int{10, 12}},
+		{"mprotect off the page boundary is refused at once", Options{}, failed(Event{Op: OpMprotect, Addr: pg(10) + 1, Len: pg(2), Prot: 3}, unix.EINVAL), nil},
 		{"a call killed before the lock changes nothing", Options{}, failed(evMprotect(1, 10, 2, 3), unix.EINTR), nil},
 		{"PROT_GROWSDOWN reaches to the area's edge", Options{}, evMprotect(1, 10, 2, 3|unix.PROT_GROWSDOWN), []int{0, -1}},
 		{"SHM_REMAP that fails", Options{}, Event{Op: OpShmat, Addr: pg(10), Len: pg(1), Flags: shmRemap, Ret: -int64(unix.ENOMEM)}, []int{10, 11}},
