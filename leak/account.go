@@ -1,6 +1,10 @@
 package leak
 
-import "vmaleak/vma"
+import (
+	"slices"
+
+	"vmaleak/vma"
+)
 
 // sizeKey tells the accounts of one thread apart. size 0 is mixed: calls of
 // brk and mprotect, whose rows may merge, and sizes that were folded.
@@ -69,6 +73,36 @@ func (a *account) add(o *account) {
 	a.released = before + o.released
 }
 
+// holds reports whether o can be taken out of a.
+func (a *account) holds(o *account) bool {
+	return a.acquired >= o.acquired && a.released >= o.released && a.calls >= o.calls && a.outstanding() >= o.outstanding()
+}
+
+// sub takes o, which a must hold, out of a.
+func (a *account) sub(o *account) {
+	a.acquired -= o.acquired
+	a.released -= o.released
+	a.calls -= o.calls
+	for _, s := range o.by {
+		rest := a.unshare(s.bytes, func(t *thread) bool { return t == s.t })
+		rest = a.unshare(rest, func(t *thread) bool { return t == nil }) // the list was full
+		a.unshare(rest, func(*thread) bool { return true })
+	}
+	a.by = slices.DeleteFunc(a.by, func(s share) bool { return s.bytes == 0 })
+}
+
+// unshare takes up to n bytes from the shares of which is true, and returns what is missing.
+func (a *account) unshare(n uint64, of func(t *thread) bool) uint64 {
+	for i := range a.by {
+		if s := &a.by[i]; n > 0 && of(s.t) {
+			part := min(n, s.bytes)
+			s.bytes -= part
+			n -= part
+		}
+	}
+	return n
+}
+
 // thread is the books of one thread of one space.
 type thread struct {
 	id                 vma.Thread
@@ -100,16 +134,29 @@ func (t *thread) account(k sizeKey) *account {
 	return a
 }
 
+// holder is the account that the bytes of k are in, nil if none is known.
+func (t *thread) holder(k sizeKey) *account {
+	for _, k := range [...]sizeKey{k, {k.stack, 0}, {}} {
+		if a := t.account(k); a != nil {
+			return a
+		}
+	}
+	return nil
+}
+
 // acquire books a as acquired; newCall says that no other piece of the same
 // call was booked.
 func (t *thread) acquire(s *Space, a *vma.Area, newCall bool) {
 	n := a.Len()
 	t.acquired += n
 	t.committed += int64(a.Committed())
-	acc := s.accountFor(t, keyOf(&a.Owner))
+	acc := s.accountFor(t, s.key(&a.Owner))
 	acc.acquired += n
 	if newCall {
 		acc.calls++
+	}
+	if a.Stack >= vma.Ticket {
+		s.ticketed(t, &a.Owner, n, newCall)
 	}
 }
 
@@ -119,7 +166,10 @@ func (t *thread) release(s *Space, a *vma.Area, who *thread) {
 	n := a.Len()
 	t.released += n
 	t.committed -= int64(a.Committed())
-	k := keyOf(&a.Owner)
+	if a.Stack >= vma.Ticket {
+		s.unticketed(a.Stack, n, who)
+	}
+	k := s.key(&a.Owner)
 	if acc := t.account(k); acc != nil {
 		part := min(n, acc.outstanding())
 		if part > 0 {
@@ -146,18 +196,22 @@ func (t *thread) release(s *Space, a *vma.Area, who *thread) {
 }
 
 // foldAccounts folds the accounts that hold nothing into the mixed one of
-// their stack, and returns how many are left.
-func (t *thread) foldAccounts() int {
+// their stack, or whatever their stack into one, and returns how many are left.
+func (t *thread) foldAccounts(stacks bool) int {
 	t.last = nil
 	for k, a := range t.accounts {
-		if k.size == 0 || a.outstanding() != 0 {
+		into := sizeKey{k.stack, 0}
+		if stacks {
+			into = sizeKey{}
+		}
+		if k == into || a.outstanding() != 0 {
 			continue
 		}
 		delete(t.accounts, k)
-		mixed := t.accounts[sizeKey{k.stack, 0}]
+		mixed := t.accounts[into]
 		if mixed == nil {
 			mixed = &account{}
-			t.accounts[sizeKey{k.stack, 0}] = mixed
+			t.accounts[into] = mixed
 		}
 		mixed.add(a)
 	}

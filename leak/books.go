@@ -88,7 +88,7 @@ func (s sizes) main() *uint64 {
 func (b *builder) accounts(i int, t *thread) {
 	for _, k := range t.keys() {
 		a := t.accounts[k]
-		d := Account{Thread: i, Stack: b.stacks[k.stack], Acquired: a.acquired, AcquiredCount: a.calls,
+		d := Account{Thread: i, Stack: b.stackID(k.stack), Acquired: a.acquired, AcquiredCount: a.calls,
 			Released: a.released, ReleasedCount: a.calls - min(a.left, a.calls), ReleasedBy: []ReleasedBy{}}
 		if k.size != 0 {
 			d.Size = &k.size

@@ -14,6 +14,8 @@ import (
 // asked once for every space, and for an ended one only by the first snapshot
 // after its End, even if the space was too small to be kept; it may be nil. Dead threads that own nothing are folded here.
 func (l *Ledger) Snapshot(at time.Time, h Header, facts func(s *Space) Facts) *Snapshot {
+	l.clock = max(l.clock, at.UnixNano())
+	l.settle(false)
 	if facts == nil {
 		facts = func(*Space) Facts { return Facts{} }
 	}
@@ -60,6 +62,10 @@ func (l *Ledger) Snapshot(at time.Time, h Header, facts func(s *Space) Facts) *S
 		snap.Warnings = append(snap.Warnings, Warning{"ended-folded", fmt.Sprintf(
 			"ended address spaces beyond the %d largest were dropped, %d bytes and %d lost events together", l.opt.KeepEnded, l.folded.bytes, l.folded.lost), l.folded.count})
 	}
+	if l.late > 0 {
+		snap.Warnings = append(snap.Warnings, Warning{"stacks-late",
+			"stacks came too late, or not at all, to be shown with their memory", l.late})
+	}
 	if rebooked > 0 {
 		snap.Warnings = append(snap.Warnings, Warning{"rebooked",
 			"bytes whose owner changed without an event were booked again", rebooked})
@@ -85,7 +91,7 @@ type builder struct {
 	ids      []vma.Thread
 	index    map[*thread]int
 	likely   map[uint64]string // the only named pool that maps this size
-	stacks   map[uint32]*string
+	stacks   stacks
 	rebooked uint64
 }
 
@@ -100,6 +106,7 @@ type tally struct {
 func (b *builder) build(f Facts) {
 	s, p := b.s, &b.s.p
 	b.rebooked = s.Rebase()
+	s.full = false
 	b.e = &Entry{
 		PID: positive(p.PID), PIDs: append([]int{}, p.PIDs...), NSPID: positive(p.NSPID), Space: p.Space,
 		ParentSpace: text(p.Parent), Exec: p.Exec, StartedAt: date(p.StartedAt), TracedSince: b.date(s.openedAt),
@@ -109,7 +116,7 @@ func (b *builder) build(f Facts) {
 		Backend: Backend{Mode: cmp.Or(p.Backend.Mode, "none"), Hooks: map[string]string{}},
 		Events:  f.Events.clone(), CGroup: p.CGroup, Unit: text(p.Unit), Pod: text(p.Pod), Container: text(p.Container),
 		JVM: p.JVM, Effects: f.Effects,
-		Stacks: append([]Stack{}, f.Stacks...), Mappings: []Mapping{}, Accounts: []Account{}, Pools: []Pool{},
+		Stacks: []Stack{}, Mappings: []Mapping{}, Accounts: []Account{}, Pools: []Pool{},
 		Suspects: []Suspect{}, Retained: []Retained{}, Series: []Series{},
 		brief: b.h.Brief,
 	}
@@ -129,10 +136,8 @@ func (b *builder) build(f Facts) {
 		n := *f.Resident
 		b.e.Totals.Resident, s.resident = &n, &n
 	}
-	b.stacks = make(map[uint32]*string, len(f.StackIDs))
-	for k, id := range f.StackIDs {
-		b.stacks[k] = &id
-	}
+	b.stacks = stacks{ask: f.Stack, byNumber: map[uint32]*Stack{}}
+	b.e.Events.Stacks.Pending += s.ledger.pendingOf(s)
 	b.threads(f.Threads)
 	b.mappings()
 	b.likelyPools()
@@ -141,6 +146,7 @@ func (b *builder) build(f Facts) {
 	if !b.h.Brief {
 		b.series()
 	}
+	b.e.Stacks = b.stacks.list()
 }
 
 // threads folds who is gone and lists the others, in order of TID and start.

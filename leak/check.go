@@ -33,7 +33,7 @@ func (s *Snapshot) CheckValid() error {
 	}
 	if events.Received != s.Events.Received || events.Applied != s.Events.Applied || events.Failed != s.Events.Failed ||
 		events.Lost != s.Events.Lost || events.Gaps != s.Events.Gaps || events.Resyncs != s.Events.Resyncs ||
-		events.Audits != s.Events.Audits || events.DriftBytes != s.Events.DriftBytes || events.Stacks != s.Events.Stacks {
+		events.Audits != s.Events.Audits || events.DriftBytes != s.Events.DriftBytes || !events.Stacks.equal(&s.Events.Stacks) {
 		return fmt.Errorf("events %+v are not the sum over the processes, %+v", s.Events, events)
 	}
 	return nil

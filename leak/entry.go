@@ -176,6 +176,7 @@ type Stack struct {
 	ID     string  `json:"id"`
 	Status string  `json:"status"` // complete, continued, truncated, failed or none
 	Reason *string `json:"reason"`
+	Task   *string `json:"task"` // of a mounted virtual thread: its pool, the name with counters as # and the entry frame
 	Frames []Frame `json:"frames"`
 }
 

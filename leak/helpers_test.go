@@ -21,6 +21,8 @@ type bench struct {
 	vm  *vma.Space
 	now time.Time
 	seq uint64
+
+	stack func() uint32 // of the next event; nil: none
 }
 
 func newBench(tb testing.TB, o Options) *bench {
@@ -34,6 +36,9 @@ func newBench(tb testing.TB, o Options) *bench {
 func (b *bench) apply(ev vma.Event) {
 	b.seq++
 	ev.Seq, ev.Time = b.seq, b.now.UnixNano()
+	if b.stack != nil {
+		ev.Stack = b.stack()
+	}
 	b.s.Book(&ev, b.vm.Apply(&ev))
 }
 

@@ -39,12 +39,13 @@ type Ledger struct {
 	ended   []*Space
 	dropped []*Space // folded since the last snapshot
 	folded  struct{ count, bytes, lost uint64 }
+	tickets
 }
 
 // New makes an empty ledger.
 func New(o Options) *Ledger {
 	o.defaults()
-	return &Ledger{opt: o}
+	return &Ledger{opt: o, tickets: tickets{pending: map[uint32]*pending{}, known: map[uint32]known{}}}
 }
 
 // Process is what is known of the process behind a space. Zero values are
@@ -72,9 +73,10 @@ type Process struct {
 
 // Open begins the books of a space. What vm holds already is nobody's: rows
 // that are pre-existing or inherited. vm stays the caller's: it is read while
-// Open, Rebase, End and Snapshot run, and must not be changed between an Apply
-// and its Book.
+// Open, Rebase, End and Snapshot run, Snapshot and Resolve put the numbers of
+// stacks in its rows, and it must not be changed between an Apply and its Book.
 func (l *Ledger) Open(p Process, vm *vma.Space, at time.Time) *Space {
+	l.clock = max(l.clock, at.UnixNano())
 	s := &Space{ledger: l, p: p, vm: vm, openedAt: at, lastAt: at.UnixNano(),
 		threads: map[vma.Thread]*thread{}, poolsGone: map[string]*track{}}
 	s.Rebase()
@@ -89,6 +91,7 @@ func (l *Ledger) Spaces() []*Space { return slices.Clone(l.live) }
 // Tick adds a point to the series of every space. It is called at every
 // interval.
 func (l *Ledger) Tick(now time.Time) {
+	l.clock = max(l.clock, now.UnixNano())
 	for _, s := range l.live {
 		s.tick(now)
 	}

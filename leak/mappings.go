@@ -65,12 +65,7 @@ func (b *builder) mappings() {
 				}
 			}
 			t.count.calls += calls
-			k := keyOf(&a.Owner)
-			acc := t.account(k)
-			if acc == nil {
-				acc = t.account(sizeKey{k.stack, 0})
-			}
-			if acc != nil {
+			if acc := t.holder(s.key(&a.Owner)); acc != nil {
 				acc.left += calls
 				acc.committed += committed
 			}
@@ -85,7 +80,7 @@ func (b *builder) mappings() {
 			return true
 		}
 		m := Mapping{Length: length, Prot: protNames[a.Prot&7], Kind: a.Kind.String(), Origin: a.Origin.String(),
-			Calls: a.Calls, Committed: committed, Stack: b.stacks[a.Stack]}
+			Calls: a.Calls, Committed: committed, Stack: b.stackID(s.ledger.stackOf(a.Stack))}
 		if !floating {
 			addrs = append(addrs, Addr(a.Start), Addr(a.End))
 			m.Start, m.End = &addrs[len(addrs)-2], &addrs[len(addrs)-1]

@@ -52,6 +52,9 @@ func (b *bench) random(rng func(n int) int) {
 	case 11:
 		ev := vma.Event{Op: vma.OpMmap, Thread: t, Len: length(), Prot: prot, Flags: anonymous, Ret: int64(at()), Seq: 1 << 40, Time: b.now.UnixNano()}
 		ev.Seq += b.seq
+		if b.stack != nil {
+			ev.Stack = b.stack()
+		}
 		b.s.Book(&ev, b.vm.Claim(&ev))
 	}
 }

@@ -16,6 +16,7 @@ func (s *Space) Rebase() (wrong uint64) {
 	s.mapped, s.committed, s.outstanding, s.committedO = 0, 0, 0, 0
 	s.rows(func(a *vma.Area, _ bool) bool {
 		n, c := a.Len(), a.Committed()
+		s.tickets = s.tickets || a.Stack >= vma.Ticket
 		s.mapped += int64(n)
 		s.committed += int64(c)
 		if owned(&a.Owner) {
@@ -50,7 +51,7 @@ func (s *Space) rebaseAccounts() {
 	}
 	s.rows(func(a *vma.Area, _ bool) bool {
 		if owned(&a.Owner) {
-			s.accountFor(s.thread(a.Thread), keyOf(&a.Owner)).left += a.Len()
+			s.accountFor(s.thread(a.Thread), s.key(&a.Owner)).left += a.Len()
 		}
 		return true
 	})

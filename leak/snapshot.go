@@ -1,6 +1,7 @@
 package leak
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -89,6 +90,32 @@ type StackCounts struct {
 	Failed      uint64 `json:"failed"`
 	None        uint64 `json:"none"`
 	RateLimited uint64 `json:"rate_limited"`
+	Pending     uint64 `json:"pending"` // still being walked when the snapshot was made
+
+	// Reasons counts why stacks are not complete, in a few words each.
+	Reasons map[string]uint64 `json:"reasons"`
+}
+
+// Add adds o's counts to c's.
+func (c *StackCounts) Add(o *StackCounts) {
+	c.Complete += o.Complete
+	c.Continued += o.Continued
+	c.Truncated += o.Truncated
+	c.Failed += o.Failed
+	c.None += o.None
+	c.RateLimited += o.RateLimited
+	c.Pending += o.Pending
+	if c.Reasons == nil {
+		c.Reasons = map[string]uint64{}
+	}
+	for k, n := range o.Reasons {
+		c.Reasons[clean(k)] += n
+	}
+}
+
+func (c *StackCounts) equal(o *StackCounts) bool {
+	return c.Complete == o.Complete && c.Continued == o.Continued && c.Truncated == o.Truncated && c.Failed == o.Failed &&
+		c.None == o.None && c.RateLimited == o.RateLimited && c.Pending == o.Pending && maps.Equal(c.Reasons, o.Reasons)
 }
 
 // Add adds o's counts to e's.
@@ -107,12 +134,7 @@ func (e *Events) Add(o *Events) {
 	for k, n := range o.Untraced {
 		e.Untraced[k] += n
 	}
-	e.Stacks.Complete += o.Stacks.Complete
-	e.Stacks.Continued += o.Stacks.Continued
-	e.Stacks.Truncated += o.Stacks.Truncated
-	e.Stacks.Failed += o.Stacks.Failed
-	e.Stacks.None += o.Stacks.None
-	e.Stacks.RateLimited += o.Stacks.RateLimited
+	e.Stacks.Add(&o.Stacks)
 }
 
 // clone is a copy that shares nothing, whose map is not nil.

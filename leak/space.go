@@ -19,6 +19,7 @@ type Space struct {
 	touched   []*thread // scratch of Book
 	nAccounts int
 	full      bool // no room for accounts until the next snapshot
+	tickets   bool // rows may hold tickets
 	gone      ThreadsGone
 	poolsGone map[string]*track // what the pools' folded threads held
 	floats    []float
@@ -169,18 +170,25 @@ func (s *Space) thread(id vma.Thread) *thread {
 	return t
 }
 
-// accountFor is t's account for k, or the mixed one where there is no room.
+// accountFor is t's account for k, or the mixed one of its stack where there is
+// no room, or at last the one without a stack.
 func (s *Space) accountFor(t *thread, k sizeKey) *account {
 	if a := t.account(k); a != nil {
 		return a
 	}
-	if s.nAccounts >= s.ledger.opt.Accounts && k.size != 0 {
+	if most := s.ledger.opt.Accounts; s.nAccounts >= most && k != (sizeKey{}) {
 		if !s.full {
-			s.foldAccounts()
-			s.full = s.nAccounts > s.ledger.opt.Accounts*7/8
+			s.foldAccounts(false)
+			if s.nAccounts > most*7/8 {
+				s.foldAccounts(true)
+			}
+			s.full = s.nAccounts > most*7/8
 		}
-		if s.full {
+		switch {
+		case s.full && k.size != 0:
 			return s.accountFor(t, sizeKey{k.stack, 0})
+		case s.nAccounts >= 2*most:
+			return s.accountFor(t, sizeKey{})
 		}
 	}
 	a := &account{}
@@ -190,10 +198,10 @@ func (s *Space) accountFor(t *thread, k sizeKey) *account {
 	return a
 }
 
-func (s *Space) foldAccounts() {
+func (s *Space) foldAccounts(stacks bool) {
 	s.nAccounts = 0
 	for _, t := range s.threads {
-		s.nAccounts += t.foldAccounts()
+		s.nAccounts += t.foldAccounts(stacks)
 	}
 }
 
