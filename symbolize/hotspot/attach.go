@@ -18,6 +18,11 @@ type VM struct {
 	cache   *PageCache
 	table   *table
 	version Version
+
+	code       *codeCache
+	blobLayout *blobLayout
+	blobs      map[uint64]*blob // by pc
+	blobsOf    uint64           // the generation of pages that they were made from
 }
 
 // Attach makes the VM that runs in the process pid readable. The errors are ErrNotHotSpot (no HotSpot VM there, nor will
@@ -46,7 +51,26 @@ func New(mem Memory, symbol func(name string) (uint64, bool)) (*VM, error) {
 	if vm.version, err = readVersion(vm.reader, vm.table); err != nil {
 		return nil, err
 	}
+	f := vm.find()
+	vm.blobLayout, vm.blobs = newBlobLayout(f), map[uint64]*blob{}
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	if err := vm.Resync(); err != nil {
+		return nil, err
+	}
 	return vm, nil
+}
+
+// Resync forgets what was read and reads the code heaps again.
+func (vm *VM) Resync() error {
+	vm.cache.Drop()
+	code, err := vm.readCodeCache()
+	if err != nil {
+		return err
+	}
+	vm.code = code
+	return nil
 }
 
 // Version returns the version of the VM.

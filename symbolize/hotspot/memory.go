@@ -52,7 +52,8 @@ const (
 type PageCache struct {
 	mem   Memory
 	now   func() time.Time
-	epoch time.Time      // when the oldest page was read
+	epoch time.Time // when the oldest page was read
+	drops uint64
 	index map[uint64]int // page number -> its place in pages
 	pages [][]byte       // kept when dropped, to be used again
 }
@@ -63,16 +64,25 @@ func NewPageCache(mem Memory) *PageCache {
 }
 
 // Drop forgets all pages.
-func (c *PageCache) Drop() { clear(c.index) }
+func (c *PageCache) Drop() {
+	clear(c.index)
+	c.drops++
+}
+
+// generation drops what is too old and changes with each drop: what was made from the cache is as old as its generation.
+func (c *PageCache) generation() uint64 {
+	if len(c.index) > 0 && c.now().Sub(c.epoch) > maxAge {
+		c.Drop()
+	}
+	return c.drops
+}
 
 // Read implements Memory.
 func (c *PageCache) Read(addr uint64, p []byte) error {
 	if len(p) > maxRun {
 		return c.mem.Read(addr, p)
 	}
-	if len(c.index) > 0 && c.now().Sub(c.epoch) > maxAge {
-		c.Drop()
-	}
+	c.generation()
 	for len(p) > 0 {
 		page, err := c.page(addr / pageSize)
 		if err != nil {

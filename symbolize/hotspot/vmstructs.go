@@ -23,6 +23,7 @@ type fieldKey struct{ typ, name string }
 type field struct {
 	static bool
 	value  uint64 // address of a static field, offset of another
+	typ    string // of the field itself, as the VM's source has it
 }
 
 // table is what libjvm.so tells of its own structures.
@@ -39,12 +40,17 @@ func readTable(mem Memory, symbol func(name string) (uint64, bool)) (*table, err
 		fields: map[fieldKey]field{}, sizes: map[string]uint64{}, supers: map[string]string{}, ints: map[string]int64{},
 	}
 	s := source{reader{mem}, symbol}
-	err := s.rows("Struct", []string{"TypeName", "FieldName", "IsStatic", "Offset", "Address"}, func(row []uint64) error {
+	err := s.rows("Struct", []string{"TypeName", "FieldName", "IsStatic", "Offset", "Address", "TypeString"}, func(row []uint64) error {
 		typ, name, err := s.names(row[0], row[1])
 		if err != nil {
 			return err
 		}
 		f := field{static: uint32(row[2]) != 0, value: row[3]}
+		if row[5] != 0 {
+			if f.typ, err = s.cstring(row[5], maxName); err != nil {
+				return err
+			}
+		}
 		if f.static {
 			f.value = row[4]
 		}
@@ -179,6 +185,16 @@ func (t *table) offset(typ string, names ...string) (uint64, bool) {
 	return 0, false
 }
 
+// width returns how many bytes an integer or pointer field has.
+func (t *table) width(typ, name string) (int, bool) {
+	f, ok := t.lookup(typ, name)
+	if strings.HasSuffix(f.typ, "*") {
+		return 8, ok
+	}
+	n := t.sizes[f.typ]
+	return int(n), ok && (n == 1 || n == 2 || n == 4 || n == 8)
+}
+
 // static returns the address of a static field: the first of the names that this VM has.
 func (t *table) static(typ string, names ...string) (uint64, bool) {
 	for _, name := range names {
@@ -214,9 +230,12 @@ func (f *finder) note(ok bool, typ string, names ...string) {
 	}
 }
 
+// offset is the table's; a field that begins outside of its structure is as good as missing, so that a structure that was
+// read with spare bytes after it can be taken apart without further checks.
 func (f *finder) offset(typ string, names ...string) uint64 {
 	n, ok := f.table.offset(typ, names...)
-	f.note(ok, typ, names...)
+	size, sized := f.table.sizes[typ]
+	f.note(ok && (!sized || n < size), typ, names...)
 	return n
 }
 
