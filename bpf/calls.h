@@ -4,6 +4,7 @@
 #define VMALEAK_CALLS_H
 
 #include "report.h"
+#include "stack.h"
 
 /* Takes the number of the current thread's call out of its slot, with the break as it was. */
 static __always_inline __u64 take(__u32 tid, __u32 space, __u32 gen, long nr, struct pt_regs *regs,
@@ -79,7 +80,9 @@ static __always_inline int on_exit(struct sys_exit_ctx *ctx, __u16 op, long nr, 
 	struct pt_regs *regs;
 	struct event *e;
 	struct found_vma found = {};
-	__u64 mm = (__u64)task->mm, seq, brk = 0;
+	__u64 mm = (__u64)task->mm, seq, brk = 0, now = 0;
+	__u16 stack = STACK_NONE;
+	bool wake = false;
 
 	ref = bpf_map_lookup_elem(&spaces, &mm);
 	if (!ref)
@@ -99,10 +102,17 @@ static __always_inline int on_exit(struct sys_exit_ctx *ctx, __u16 op, long nr, 
 		found.addr = ctx->ret;
 		bpf_find_vma(task, ctx->ret, note_vma, &found, 0);
 	}
+	if (acquires(op, regs, brk, ctx->ret)) {
+		now = bpf_ktime_get_ns();
+		stack = take_stack(st, task, regs, now, &wake);
+	}
 	e = reserve(st, ref->space, op, seq);
 	if (!e)
 		return 0;
 	e->start_ns = task->start_boottime;
+	e->stack = stack;
+	if (now)
+		e->time_ns = now;
 	if (!seq) {
 		__u32 tid = task->pid;
 
@@ -111,7 +121,7 @@ static __always_inline int on_exit(struct sys_exit_ctx *ctx, __u16 op, long nr, 
 	fill(e, regs, brk, ctx->ret);
 	if (find)
 		e->len = found.len;
-	submit(st, e, seq);
+	submit(st, e, seq, wake);
 	return 0;
 }
 
@@ -160,7 +170,7 @@ static __always_inline int on_fork_exit(long nr)
 	e = reserve(st, c->space, OP_VOID, seq);
 	if (!e)
 		return 0;
-	submit(st, e, seq);
+	submit(st, e, seq, false);
 	return 0;
 }
 

@@ -47,10 +47,42 @@ struct event {
 	__u32 flags;
 	__u16 op;
 	__u16 phase;
-	__u32 fresh; /* seq is 0 and the thread has drawn no number yet: the call began before we
+	__u16 fresh; /* seq is 0 and the thread has drawn no number yet: the call began before we
 			did */
+	__u16 stack; /* enum stack_status: a record in the other ring has the same tid and time */
 };
 _Static_assert(sizeof(struct event) == 96, "struct event is an ABI");
+
+/* What became of the stack of an event. */
+enum stack_status {
+	STACK_NONE, /* the event is not one that has a stack */
+	STACK_TAKEN,
+	STACK_LIMITED, /* above the rate */
+	STACK_DROPPED, /* the ring of stacks was full */
+	STACK_FAILED,  /* nothing could be read at the stack pointer */
+};
+
+#define STACK_LIMIT (64 << 10) /* bytes, from the stack pointer upward */
+#define RETURNS_MAX 16
+
+/* A return address that an uretprobe replaced, and where on the stack it was. */
+struct stack_return {
+	__u64 sp, pc;
+};
+
+/* A copied stack. Its pieces of 4 KiB follow, from the one that the stack pointer is in. */
+struct stack {
+	__u64 time_ns; /* the event's */
+	__u64 start_ns;
+	__u64 pc, sp;
+	__u64 regs[32]; /* in DWARF's numbering */
+	struct stack_return returns[RETURNS_MAX];
+	__u32 tgid;
+	__u32 tid;	/* the event's */
+	__u32 returned; /* returns that are set */
+	__u32 pieces;
+};
+_Static_assert(sizeof(struct stack) == 560, "struct stack is an ABI");
 
 /* Write locks of a followed space that draw no number, by what took them. */
 enum untraced {
@@ -89,12 +121,16 @@ struct space_state {
 	__u64 unfollowed; /* children for which no slot was free */
 	__u64 untraced[UNTRACED_MAX];
 	__u64 mm; /* struct mm_struct *, the key in the map of spaces */
-	__u64 unused[4];
-	__u32 gen; /* raised by each claim: an mm pointer may be used again */
+	__u64 stacks_taken;
+	__u64 stacks_limited;
+	__u64 stacks_dropped;
+	__u64 stacks_failed;
+	__u64 stack_window; /* number of the window, and the stacks asked for in it (32 bits) */
+	__u32 gen;	    /* raised by each claim: an mm pointer may be used again */
 	__u32 status;
 	__u32 tgid; /* of the claim */
 	__u32 pad;
 };
-_Static_assert(sizeof(struct space_state) == 224, "struct space_state is an ABI");
+_Static_assert(sizeof(struct space_state) == 232, "struct space_state is an ABI");
 
 #endif

@@ -28,6 +28,15 @@ struct signal_struct {
 	struct mm_struct *oom_mm;
 };
 
+struct return_instance {
+	unsigned long stack, orig_ret_vaddr;
+	struct return_instance *next;
+};
+
+struct uprobe_task {
+	struct return_instance *return_instances;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	struct mm_struct *mm;
@@ -36,6 +45,7 @@ struct task_struct {
 	int exit_code;
 	__u64 start_boottime;
 	struct signal_struct *signal;
+	struct uprobe_task *utask;
 };
 
 struct vm_area_struct {
@@ -50,6 +60,8 @@ struct pt_regs {
 };
 #define SYSCALL_NR(regs) ((long)(regs)->orig_ax)
 #define SYSCALL_RET(regs) ((long)(regs)->ax)
+#define USER_PC(regs) ((regs)->ip)
+#define USER_SP(regs) ((regs)->sp)
 #define ARG0(regs) ((regs)->di)
 #define ARG1(regs) ((regs)->si)
 #define ARG2(regs) ((regs)->dx)
@@ -92,6 +104,8 @@ struct pt_regs {
 };
 #define SYSCALL_NR(regs) ((long)(regs)->syscallno)
 #define SYSCALL_RET(regs) ((long)(regs)->regs[0])
+#define USER_PC(regs) ((regs)->pc)
+#define USER_SP(regs) ((regs)->sp)
 #define ARG0(regs) ((regs)->orig_x0)
 #define ARG1(regs) ((regs)->regs[1])
 #define ARG2(regs) ((regs)->regs[2])

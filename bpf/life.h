@@ -41,7 +41,7 @@ int BPF_PROG(task_fork, struct task_struct *parent, struct task_struct *child)
 			return 0;
 		e->ret = child_tgid;
 		e->start_ns = BPF_CORE_READ(child, start_boottime);
-		submit(st, e, 0);
+		submit(st, e, 0, false);
 		return 0;
 	}
 	c = bpf_map_lookup_elem(&calls, &tid);
@@ -60,7 +60,7 @@ int BPF_PROG(task_fork, struct task_struct *parent, struct task_struct *child)
 	e->len = child_ref.gen;
 	e->ret = child_tgid;
 	e->start_ns = BPF_CORE_READ(child, start_boottime);
-	submit(st, e, seq);
+	submit(st, e, seq, false);
 	return 0;
 }
 
@@ -99,7 +99,7 @@ int BPF_PROG(task_exec, struct task_struct *task, int old_pid)
 		e->ret = tgid;
 		bpf_get_current_comm(&e->new_len, sizeof(e->new_len) + sizeof(e->target));
 		e->start_ns = BPF_CORE_READ(task, start_boottime);
-		submit(st, e, 0);
+		submit(st, e, 0, false);
 	}
 	st = state_of(ref->space);
 	if (st && st->gen == ref->gen)
@@ -126,7 +126,7 @@ int BPF_PROG(space_end, struct mm_struct *mm)
 		return 0;
 	e = reserve(st, was.space, OP_END, 0);
 	if (e)
-		submit(st, e, 0);
+		submit(st, e, 0, false);
 	st->status = SPACE_ENDED;
 	return 0;
 }
@@ -162,7 +162,7 @@ int BPF_PROG(task_exit, struct task_struct *task)
 	if (!e->ret)
 		e->ret = BPF_CORE_READ(task, exit_code);
 	e->flags = BPF_CORE_READ(task, signal, oom_mm) != NULL;
-	submit(st, e, 0);
+	submit(st, e, 0, false);
 	if (st->gen == was.gen)
 		end_space(st, was.space, tgid);
 	return 0;

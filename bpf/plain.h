@@ -77,7 +77,7 @@ static __always_inline int plain_event(void *ctx, __u16 op, __u16 phase, long re
 			e->target = enter->args[4];
 		}
 	}
-	submit(st, e, 0);
+	submit(st, e, 0, false);
 	return 0;
 }
 

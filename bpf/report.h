@@ -35,7 +35,7 @@ static __always_inline struct event *reserve(struct space_state *st, __u32 space
 	e->tid = id;
 	e->op = op;
 	e->phase = PHASE_EXIT;
-	e->fresh = 0;
+	e->fresh = e->stack = 0;
 	e->start_ns = 0;
 	e->addr = e->len = e->new_len = e->target = 0;
 	e->ret = 0;
@@ -44,9 +44,9 @@ static __always_inline struct event *reserve(struct space_state *st, __u32 space
 }
 
 /* Completed only counts what a reader can already find in the ring. */
-static __always_inline void submit(struct space_state *st, struct event *e, __u64 seq)
+static __always_inline void submit(struct space_state *st, struct event *e, __u64 seq, bool wake)
 {
-	bpf_ringbuf_submit(e, wakeup());
+	bpf_ringbuf_submit(e, wake ? BPF_RB_FORCE_WAKEUP : wakeup());
 	if (seq)
 		COUNT(st->completed);
 }

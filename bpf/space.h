@@ -21,7 +21,7 @@ static __always_inline void end_space(struct space_state *st, __u32 space, __u32
 	bpf_map_delete_elem(&spaces, &key);
 	e = reserve(st, space, OP_END, 0);
 	if (e)
-		submit(st, e, 0);
+		submit(st, e, 0, false);
 	st->status = SPACE_ENDED;
 }
 
@@ -39,6 +39,8 @@ static __always_inline __u32 claim(struct mm_struct *mm, __u32 tgid, struct spac
 		return 0;
 	st->lockseq = st->completed = st->dropped = st->missed = st->skipped = 0;
 	st->madvise = st->dontfork = st->unfollowed = 0;
+	st->stacks_taken = st->stacks_limited = st->stacks_dropped = st->stacks_failed = 0;
+	st->stack_window = 0;
 	for (int i = 0; i < UNTRACED_MAX; i++)
 		st->untraced[i] = 0;
 	st->mm = key;

@@ -7,6 +7,15 @@ type (
 	Event      = vmaleakEvent
 	SpaceState = vmaleakSpaceState
 	SpaceRef   = vmaleakSpaceRef
+	Stack      = vmaleakStack
+)
+
+// StackTaken is the value of Event.Stack that promises a Stack; StackPiece the
+// unit of what follows one, and StackLimit how much of it is from the stack pointer upward.
+const (
+	StackTaken = uint16(vmaleakStackStatusSTACK_TAKEN)
+	StackPiece = 4 << 10
+	StackLimit = 64 << 10
 )
 
 // Operations that are no call of the target: the numbers before OpFork are vma.Op's.

@@ -14,6 +14,8 @@ const struct space_state *unused_state __attribute__((unused));
 const enum op *unused_op __attribute__((unused));
 const enum phase *unused_phase __attribute__((unused));
 const enum untraced *unused_untraced __attribute__((unused));
+const enum stack_status *unused_stack_status __attribute__((unused));
+const struct stack *unused_stack __attribute__((unused));
 const enum space_status *unused_status __attribute__((unused));
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -31,7 +31,8 @@ type vmaleakEvent struct {
 	Flags   uint32
 	Op      uint16
 	Phase   uint16
-	Fresh   uint32
+	Fresh   uint16
+	Stack   uint16
 }
 
 type vmaleakOp uint32
@@ -68,22 +69,26 @@ type vmaleakSpaceRef struct {
 }
 
 type vmaleakSpaceState struct {
-	_          structs.HostLayout
-	Lockseq    uint64
-	Completed  uint64
-	Dropped    uint64
-	Missed     uint64
-	Skipped    uint64
-	Madvise    uint64
-	Dontfork   uint64
-	Unfollowed uint64
-	Untraced   [13]uint64
-	Mm         uint64
-	Unused     [4]uint64
-	Gen        uint32
-	Status     uint32
-	Tgid       uint32
-	Pad        uint32
+	_             structs.HostLayout
+	Lockseq       uint64
+	Completed     uint64
+	Dropped       uint64
+	Missed        uint64
+	Skipped       uint64
+	Madvise       uint64
+	Dontfork      uint64
+	Unfollowed    uint64
+	Untraced      [13]uint64
+	Mm            uint64
+	StacksTaken   uint64
+	StacksLimited uint64
+	StacksDropped uint64
+	StacksFailed  uint64
+	StackWindow   uint64
+	Gen           uint32
+	Status        uint32
+	Tgid          uint32
+	Pad           uint32
 }
 
 type vmaleakSpaceStatus uint32
@@ -92,6 +97,34 @@ const (
 	vmaleakSpaceStatusSPACE_FREE  vmaleakSpaceStatus = 0
 	vmaleakSpaceStatusSPACE_LIVE  vmaleakSpaceStatus = 1
 	vmaleakSpaceStatusSPACE_ENDED vmaleakSpaceStatus = 2
+)
+
+type vmaleakStack struct {
+	_       structs.HostLayout
+	TimeNs  uint64
+	StartNs uint64
+	Pc      uint64
+	Sp      uint64
+	Regs    [32]uint64
+	Returns [16]struct {
+		_  structs.HostLayout
+		Sp uint64
+		Pc uint64
+	}
+	Tgid     uint32
+	Tid      uint32
+	Returned uint32
+	Pieces   uint32
+}
+
+type vmaleakStackStatus uint32
+
+const (
+	vmaleakStackStatusSTACK_NONE    vmaleakStackStatus = 0
+	vmaleakStackStatusSTACK_TAKEN   vmaleakStackStatus = 1
+	vmaleakStackStatusSTACK_LIMITED vmaleakStackStatus = 2
+	vmaleakStackStatusSTACK_DROPPED vmaleakStackStatus = 3
+	vmaleakStackStatusSTACK_FAILED  vmaleakStackStatus = 4
 )
 
 type vmaleakUntraced uint32
@@ -121,6 +154,7 @@ const (
 	vmaleakMapEvents                  = "events"
 	vmaleakMapFollowed                = "followed"
 	vmaleakMapSpaces                  = "spaces"
+	vmaleakMapStacks                  = "stacks"
 	vmaleakMapStates                  = "states"
 	vmaleakMapUnclaimed               = "unclaimed"
 	vmaleakProgLockFour               = "lock_four"
@@ -162,9 +196,13 @@ const (
 	vmaleakProgTaskExit               = "task_exit"
 	vmaleakProgTaskFork               = "task_fork"
 	vmaleakVarNoExitMmap              = "no_exit_mmap"
+	vmaleakVarStackMin                = "stack_min"
+	vmaleakVarStackRate               = "stack_rate"
 	vmaleakVarUnusedEvent             = "unused_event"
 	vmaleakVarUnusedOp                = "unused_op"
 	vmaleakVarUnusedPhase             = "unused_phase"
+	vmaleakVarUnusedStack             = "unused_stack"
+	vmaleakVarUnusedStackStatus       = "unused_stack_status"
 	vmaleakVarUnusedState             = "unused_state"
 	vmaleakVarUnusedStatus            = "unused_status"
 	vmaleakVarUnusedUntraced          = "unused_untraced"
@@ -260,6 +298,7 @@ type vmaleakMapSpecs struct {
 	Events    *ebpf.MapSpec `ebpf:"events"`
 	Followed  *ebpf.MapSpec `ebpf:"followed"`
 	Spaces    *ebpf.MapSpec `ebpf:"spaces"`
+	Stacks    *ebpf.MapSpec `ebpf:"stacks"`
 	States    *ebpf.MapSpec `ebpf:"states"`
 	Unclaimed *ebpf.MapSpec `ebpf:"unclaimed"`
 }
@@ -268,13 +307,17 @@ type vmaleakMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type vmaleakVariableSpecs struct {
-	NoExitMmap     *ebpf.VariableSpec `ebpf:"no_exit_mmap"`
-	UnusedEvent    *ebpf.VariableSpec `ebpf:"unused_event"`
-	UnusedOp       *ebpf.VariableSpec `ebpf:"unused_op"`
-	UnusedPhase    *ebpf.VariableSpec `ebpf:"unused_phase"`
-	UnusedState    *ebpf.VariableSpec `ebpf:"unused_state"`
-	UnusedStatus   *ebpf.VariableSpec `ebpf:"unused_status"`
-	UnusedUntraced *ebpf.VariableSpec `ebpf:"unused_untraced"`
+	NoExitMmap        *ebpf.VariableSpec `ebpf:"no_exit_mmap"`
+	StackMin          *ebpf.VariableSpec `ebpf:"stack_min"`
+	StackRate         *ebpf.VariableSpec `ebpf:"stack_rate"`
+	UnusedEvent       *ebpf.VariableSpec `ebpf:"unused_event"`
+	UnusedOp          *ebpf.VariableSpec `ebpf:"unused_op"`
+	UnusedPhase       *ebpf.VariableSpec `ebpf:"unused_phase"`
+	UnusedStack       *ebpf.VariableSpec `ebpf:"unused_stack"`
+	UnusedStackStatus *ebpf.VariableSpec `ebpf:"unused_stack_status"`
+	UnusedState       *ebpf.VariableSpec `ebpf:"unused_state"`
+	UnusedStatus      *ebpf.VariableSpec `ebpf:"unused_status"`
+	UnusedUntraced    *ebpf.VariableSpec `ebpf:"unused_untraced"`
 }
 
 // vmaleakObjects contains all objects after they have been loaded into the kernel.
@@ -301,6 +344,7 @@ type vmaleakMaps struct {
 	Events    *ebpf.Map `ebpf:"events"`
 	Followed  *ebpf.Map `ebpf:"followed"`
 	Spaces    *ebpf.Map `ebpf:"spaces"`
+	Stacks    *ebpf.Map `ebpf:"stacks"`
 	States    *ebpf.Map `ebpf:"states"`
 	Unclaimed *ebpf.Map `ebpf:"unclaimed"`
 }
@@ -311,6 +355,7 @@ func (m *vmaleakMaps) Close() error {
 		m.Events,
 		m.Followed,
 		m.Spaces,
+		m.Stacks,
 		m.States,
 		m.Unclaimed,
 	)
@@ -320,13 +365,17 @@ func (m *vmaleakMaps) Close() error {
 //
 // It can be passed to loadVmaleakObjects or ebpf.CollectionSpec.LoadAndAssign.
 type vmaleakVariables struct {
-	NoExitMmap     *ebpf.Variable `ebpf:"no_exit_mmap"`
-	UnusedEvent    *ebpf.Variable `ebpf:"unused_event"`
-	UnusedOp       *ebpf.Variable `ebpf:"unused_op"`
-	UnusedPhase    *ebpf.Variable `ebpf:"unused_phase"`
-	UnusedState    *ebpf.Variable `ebpf:"unused_state"`
-	UnusedStatus   *ebpf.Variable `ebpf:"unused_status"`
-	UnusedUntraced *ebpf.Variable `ebpf:"unused_untraced"`
+	NoExitMmap        *ebpf.Variable `ebpf:"no_exit_mmap"`
+	StackMin          *ebpf.Variable `ebpf:"stack_min"`
+	StackRate         *ebpf.Variable `ebpf:"stack_rate"`
+	UnusedEvent       *ebpf.Variable `ebpf:"unused_event"`
+	UnusedOp          *ebpf.Variable `ebpf:"unused_op"`
+	UnusedPhase       *ebpf.Variable `ebpf:"unused_phase"`
+	UnusedStack       *ebpf.Variable `ebpf:"unused_stack"`
+	UnusedStackStatus *ebpf.Variable `ebpf:"unused_stack_status"`
+	UnusedState       *ebpf.Variable `ebpf:"unused_state"`
+	UnusedStatus      *ebpf.Variable `ebpf:"unused_status"`
+	UnusedUntraced    *ebpf.Variable `ebpf:"unused_untraced"`
 }
 
 // vmaleakPrograms contains all programs after they have been loaded into the kernel.

@@ -46,6 +46,9 @@ func (t *Tracer) settle(now time.Time) error {
 			}
 		}
 	}
+	if err := t.sweepStacks(now); err != nil {
+		return err
+	}
 	if now.After(t.scanAt) {
 		t.scanAt = now.Add(time.Second)
 		t.syncClock()

@@ -26,6 +26,7 @@ func (k *bookkeeper) Open(s *Space) {
 }
 func (k *bookkeeper) Apply(s *Space, ev *vma.Event, d *vma.Delta) { k.books[s].Book(ev, d) }
 func (k *bookkeeper) End(*Space, time.Time, string)               {}
+func (k *bookkeeper) Stack(*Space, uint32, *Stack)                {}
 
 const (
 	areaLen = 64 << 10
@@ -83,7 +84,9 @@ func (c *consumer) feed(wire []bpf.Event, at uint64) {
 		if err != nil {
 			c.tb.Fatal(err)
 		}
-		c.tr.dispatch(got)
+		if err := c.tr.dispatch(got); err != nil {
+			c.tb.Fatal(err)
+		}
 	}
 	if c.s.win.base != base+uint64(len(wire)) {
 		c.tb.Fatalf("%d of %d records were applied", c.s.win.base-base, len(wire))

@@ -171,10 +171,16 @@ func ModelOptions() (vma.Options, error) {
 type prober struct {
 	want           uint64
 	mmaps, munmaps int
+	stacks         int
 }
 
 func (*prober) Open(*Space)                   {}
 func (*prober) End(*Space, time.Time, string) {}
+func (p *prober) Stack(_ *Space, _ uint32, raw *Stack) {
+	if len(raw.Mem) > 0 {
+		p.stacks++
+	}
+}
 func (p *prober) Apply(_ *Space, ev *vma.Event, _ *vma.Delta) {
 	switch {
 	case ev.Len != p.want || ev.Failed():

@@ -13,32 +13,39 @@ import (
 )
 
 // dispatch sends one record where it belongs.
-func (t *Tracer) dispatch(e *bpf.Event) {
+func (t *Tracer) dispatch(e *bpf.Event) error {
 	switch e.Op {
 	case bpf.OpExec:
 		t.execed(e)
-		return
+		return nil
 	case bpf.OpExit:
 		t.exited(e)
-		return
+		return nil
 	}
 	s := t.bySlot[e.Space]
 	if s == nil || s.gen != e.Gen {
 		s = t.unknown(e)
 		if s == nil {
-			return
+			return nil
 		}
 	}
 	s.Events.Received++
 	switch e.Op {
 	case bpf.OpEnd:
 		t.end(s, time.Unix(0, int64(e.TimeNs)+t.boot))
-		return
+		return nil
 	case bpf.OpShare:
 		t.share(s, int(e.Ret))
-		return
+		return nil
 	}
-	r := t.record(e)
+	r := &t.current
+	*r = t.record(e)
+	if e.Stack == bpf.StackTaken {
+		var err error
+		if r.ev.Stack, err = t.claimStack(s, e); err != nil {
+			return err
+		}
+	}
 	if e.Op == bpf.OpFork {
 		r.fork, r.child, r.childGen = true, uint32(e.Addr), uint32(e.Len)
 		if r.child != 0 {
@@ -47,10 +54,11 @@ func (t *Tracer) dispatch(e *bpf.Event) {
 		}
 	}
 	if t.Backend.Mode == EnterExit {
-		t.plain(s, e, &r)
-		return
+		t.plain(s, e, r)
+	} else {
+		t.order(s, r, e.Fresh != 0)
 	}
-	t.order(s, &r, e.Fresh != 0)
+	return nil
 }
 
 // unknown is a record of a space that nobody announced: the fork or exec that

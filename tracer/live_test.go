@@ -39,6 +39,7 @@ type counter struct{ opened, applied, ended int }
 func (c *counter) Open(*Space)                          { c.opened++ }
 func (c *counter) Apply(*Space, *vma.Event, *vma.Delta) { c.applied++ }
 func (c *counter) End(_ *Space, _ time.Time, by string) { c.ended++ }
+func (c *counter) Stack(*Space, uint32, *Stack)         {}
 
 func TestBothBackendsSeeTheirOwnCalls(t *testing.T) {
 	for _, mode := range []string{LockSequence, EnterExit} {

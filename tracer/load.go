@@ -25,14 +25,16 @@ const (
 
 // Backend is how the kernel half is attached.
 type Backend struct {
-	Mode    string
-	Hooks   map[string]string // function -> "tracepoint", "tp_btf", or why it is not hooked
-	Refused []string          // back ends that were tried and why they do not work here
+	Mode     string
+	Hooks    map[string]string // function -> "tracepoint", "tp_btf", or why it is not hooked
+	Refused  []string          // back ends that were tried and why they do not work here
+	NoStacks string            // why the stacks that were asked for are not copied; "" if they are
 }
 
 // Names of the kernel half's maps and programs (bpf/maps.h).
 const (
 	mapEvents    = "events"
+	mapStacks    = "stacks"
 	mapStates    = "states"
 	mapUnclaimed = "unclaimed"
 	mapSpaces    = "spaces"
@@ -156,13 +158,14 @@ func (t *Tracer) loadMode(mode string) error {
 		}
 	}
 	_, endErr := tracepointArgs(kernel, "exit_mmap")
-	if v := spec.Variables["no_exit_mmap"]; v != nil {
-		if err := v.Set(endErr != nil); err != nil {
-			return fmt.Errorf("set no_exit_mmap: %w", err)
-		}
+	if err := set(spec, "no_exit_mmap", endErr != nil); err != nil {
+		return err
 	}
 	if mode != LockSequence && mode != EnterExit {
 		return fmt.Errorf("no back end %q: there are %s and %s", mode, LockSequence, EnterExit)
+	}
+	if err := t.setStacks(spec, mode); err != nil {
+		return err
 	}
 	hs := hooks(mode, lockArgs)
 	spec2 := *spec
@@ -182,10 +185,38 @@ func (t *Tracer) loadMode(mode string) error {
 	if t.ring, err = ringbuf.NewReader(t.coll.Maps[mapEvents]); err != nil {
 		return fmt.Errorf("open the events ring: %w", err)
 	}
+	if t.stacks.ring, err = ringbuf.NewReader(t.coll.Maps[mapStacks]); err != nil {
+		return fmt.Errorf("open the stacks ring: %w", err)
+	}
 	for _, h := range hs {
 		if err := t.attach(spec, h, endErr != nil); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// setStacks tells the kernel half which stacks to copy. Without any there is no room for them either.
+func (t *Tracer) setStacks(spec *ebpf.CollectionSpec, mode string) error {
+	ring, least := t.opt.StackRing, t.opt.StackMin
+	if t.opt.Stacks && mode != LockSequence {
+		t.Backend.NoStacks = "the " + mode + " back end copies no stacks: it is for kernels before 5.15, which do not hand out a task's registers"
+	}
+	if !t.opt.Stacks || mode != LockSequence {
+		ring, least = os.Getpagesize(), ^uint64(0)
+	}
+	spec.Maps[mapStacks].MaxEntries = uint32(ring)
+	return errors.Join(set(spec, "stack_min", least), set(spec, "stack_rate", uint32(t.opt.StackRate)))
+}
+
+// set gives a constant of the kernel half its value, before it is loaded.
+func set(spec *ebpf.CollectionSpec, name string, value any) error {
+	v := spec.Variables[name]
+	if v == nil {
+		return fmt.Errorf("set %s: there is no such constant", name)
+	}
+	if err := v.Set(value); err != nil {
+		return fmt.Errorf("set %s: %w", name, err)
 	}
 	return nil
 }
@@ -292,6 +323,9 @@ func (t *Tracer) probe() error {
 		}
 	}
 	t.unfollow(pid)
+	if t.opt.Stacks && t.Backend.NoStacks == "" && p.want >= t.opt.StackMin && p.stacks == 0 {
+		t.Backend.NoStacks = "the stack of a call of our own did not arrive"
+	}
 	if !p.seen() {
 		return fmt.Errorf("check %s on ourselves: of an mmap and a munmap it saw %d and %d", t.Backend.Mode, p.mmaps, p.munmaps)
 	}

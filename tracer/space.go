@@ -57,6 +57,7 @@ type Space struct {
 type Counters struct {
 	Received, Applied, Failed, Lost, Gaps, Resyncs, Audits, DriftBytes uint64
 	Untraced                                                           map[string]uint64
+	Stacks                                                             StackCounters
 }
 
 // VM is the model of the space; read only.
@@ -107,6 +108,12 @@ func (s *Space) counters() {
 		u["unfollowed"] = n
 	}
 	s.Events.Untraced = u
+	s.Events.Stacks = StackCounters{
+		Taken:       atomic.LoadUint64(&s.state.StacksTaken),
+		RateLimited: atomic.LoadUint64(&s.state.StacksLimited),
+		Dropped:     atomic.LoadUint64(&s.state.StacksDropped),
+		Failed:      atomic.LoadUint64(&s.state.StacksFailed),
+	}
 }
 
 // auditable is the sum of the classes of untraced locks that may change what is mapped.

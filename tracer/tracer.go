@@ -29,6 +29,11 @@ type Handler interface {
 	Apply(s *Space, ev *vma.Event, d *vma.Delta)
 	// End says that the space is gone: "exit", "signal", "oom" or "exec". Its model stands as it last was.
 	End(s *Space, at time.Time, by string)
+	// Stack hands over the stack of the event of s that has the ticket as its
+	// vma.Event.Stack. It comes as soon as it is read, since it can only be resolved
+	// while the process lives: mostly before Apply tells of the event, now and then
+	// after it, even before Open or after End; and Apply may never come.
+	Stack(s *Space, ticket uint32, raw *Stack)
 }
 
 // Options sets what differs from the defaults; the zero value is right.
@@ -36,6 +41,11 @@ type Options struct {
 	Ring    int           // bytes of the events ring, a power of two; 0 = 16 MiB
 	Backend string        // LockSequence or EnterExit; "" = the first that works
 	Audit   time.Duration // how often a space is compared with /proc/PID/maps; 0 = 30 s, negative = never
+
+	Stacks    bool   // copy the stacks of calls that acquire memory (Backend.NoStacks: where that cannot be)
+	StackMin  uint64 // bytes that a call acquires at least to have its stack copied; 0 = 32 KiB
+	StackRate int    // stacks a second and space; 0 = 4,000
+	StackRing int    // bytes of the stacks ring, a power of two; 0 = 16 MiB
 }
 
 // Tracer follows address spaces. One goroutine uses it; Close may be called twice.
@@ -52,6 +62,7 @@ type Tracer struct {
 	skipsAt time.Time
 	links   []link.Link
 	ring    *ringbuf.Reader
+	stacks  stacks
 	states  *states
 	bySlot  map[uint32]*Space
 	execs   map[int]int // by PID, while it lives
@@ -60,6 +71,7 @@ type Tracer struct {
 	boot    int64       // CLOCK_MONOTONIC + boot = Unix time, ns
 	scanAt  time.Time
 	rec     ringbuf.Record
+	current record // the one that is dispatched: here, it need not be allocated
 	noSpace uint64
 	wait    time.Duration // for the next record
 	ignored bpf.SpaceRef  // of the probe: nobody's
@@ -77,7 +89,17 @@ func Open(o Options, vmopt vma.Options, h Handler) (*Tracer, error) {
 	if o.Audit == 0 {
 		o.Audit = 30 * time.Second
 	}
+	if o.StackMin == 0 {
+		o.StackMin = 32 << 10
+	}
+	if o.StackRate == 0 {
+		o.StackRate = 4000
+	}
+	if o.StackRing == 0 {
+		o.StackRing = 16 << 20
+	}
 	t := &Tracer{opt: o, h: h, vmopt: vmopt, bySlot: map[uint32]*Space{}, execs: map[int]int{}, ids: map[int]int{}}
+	t.stacks.early, t.stacks.late = map[stackKey]unclaimed{}, map[stackKey]claimant{}
 	if err := t.load(); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
@@ -104,6 +126,10 @@ func (t *Tracer) unload() error {
 	if t.ring != nil {
 		errs = append(errs, t.ring.Close())
 		t.ring = nil
+	}
+	if t.stacks.ring != nil {
+		errs = append(errs, t.stacks.ring.Close())
+		t.stacks.ring = nil
 	}
 	errs = append(errs, t.states.close())
 	t.states = nil
@@ -134,6 +160,10 @@ func (t *Tracer) Spaces() iter.Seq[*Space] {
 
 // Unfollowed is how many records named a space that could not be followed.
 func (t *Tracer) Unfollowed() uint64 { return t.noSpace }
+
+// Unjoined is how many stacks came without their event, which was lost, or
+// events without their stack.
+func (t *Tracer) Unjoined() uint64 { return t.stacks.lost }
 
 // Skipped is how often the kernel skipped one of our programs, because another
 // ran on that processor: each is a number or a report that is missing.
@@ -198,7 +228,9 @@ func (t *Tracer) read(deadline time.Time) error {
 		if err != nil {
 			return err
 		}
-		t.dispatch(e)
+		if err := t.dispatch(e); err != nil {
+			return err
+		}
 	}
 	return nil
 }

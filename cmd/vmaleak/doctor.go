@@ -113,6 +113,7 @@ type silent struct{}
 func (silent) Open(*tracer.Space)                          {}
 func (silent) Apply(*tracer.Space, *vma.Event, *vma.Delta) {}
 func (silent) End(*tracer.Space, time.Time, string)        {}
+func (silent) Stack(*tracer.Space, uint32, *tracer.Stack)  {}
 
 // probes loads and attaches each back end and has it watch our own mapping.
 func (d *doctor) probes() {

@@ -113,6 +113,9 @@ func (s *session) Apply(sp *tracer.Space, ev *vma.Event, d *vma.Delta) {
 	}
 }
 
+// Stack implements tracer.Handler: no stacks are asked for yet.
+func (s *session) Stack(*tracer.Space, uint32, *tracer.Stack) {}
+
 // End implements tracer.Handler.
 func (s *session) End(sp *tracer.Space, at time.Time, by string) {
 	t := s.targets[sp]
