@@ -27,7 +27,8 @@ type account struct {
 	calls              uint64
 	by                 []share
 	left               uint64 // scratch: calls with a byte left, or bytes of rows
-	committed          uint64 // scratch of build: of what is outstanding
+	held, committed    uint64 // scratch of build: of the rows
+	last               int64  // scratch of build: the latest call with a byte left
 }
 
 // share is bytes released by one thread, nil for nobody known.
@@ -112,10 +113,12 @@ type thread struct {
 	track              track
 	accounts           map[sizeKey]*account
 	lastKey            sizeKey
-	last               *account // accounts[lastKey]
-	pool               string   // last known
-	gone               bool     // folded: of no space any more
-	touched            bool     // in Space.touched
+	last               *account           // accounts[lastKey]
+	carried            map[string]*thread // by task
+	task               bool               // books of a task below a thread's
+	pool               string             // last known
+	gone               bool               // folded: of no space any more
+	touched            bool               // in Space.touched
 
 	count tally // scratch of Rebase and build
 }
@@ -156,7 +159,7 @@ func (t *thread) acquire(s *Space, a *vma.Area, newCall bool) {
 		acc.calls++
 	}
 	if a.Stack >= vma.Ticket {
-		s.ticketed(t, &a.Owner, n, newCall)
+		s.ticketed(t, a, newCall)
 	}
 }
 
@@ -167,7 +170,7 @@ func (t *thread) release(s *Space, a *vma.Area, who *thread) {
 	t.released += n
 	t.committed -= int64(a.Committed())
 	if a.Stack >= vma.Ticket {
-		s.unticketed(a.Stack, n, who)
+		s.unticketed(a, who)
 	}
 	k := s.key(&a.Owner)
 	if acc := t.account(k); acc != nil {

@@ -11,7 +11,7 @@ func (b *builder) books() {
 	b.e.Threads = make([]Thread, 0, len(b.ids))
 	for i, id := range b.ids {
 		f := b.facts[id]
-		d := Thread{Alive: b.alive(f)}
+		d := Thread{Alive: b.alive(f), Carried: []Carried{}}
 		if id.TID != 0 {
 			tid := int(id.TID)
 			d.TID = &tid
@@ -28,15 +28,23 @@ func (b *builder) books() {
 			}
 		}
 		if t := b.list[i]; t != nil {
-			d.Outstanding, d.Committed, d.Mappings = t.count.bytes, t.count.committed, t.count.calls
-			d.Acquired, d.Released, d.Freed = t.acquired, t.released, t.freed
-			d.LastAt = b.unix(t.count.last)
-			d.Size = t.mainSize()
+			held := sizes{}
+			var last int64
+			for c := range t.all() {
+				d.Outstanding += c.count.bytes
+				d.Committed += c.count.committed
+				d.Mappings += c.count.calls
+				d.Acquired += c.acquired
+				d.Released += c.released
+				last = max(last, c.count.last)
+				held.add(c)
+				if !b.h.Brief {
+					b.accounts(i, c)
+				}
+			}
+			d.Freed, d.LastAt, d.Size, d.Carried = t.freed, b.unix(last), held.main(), b.carried(t)
 			if b.nameless(i) {
 				d.LikelyPool = text(b.group(i))
-			}
-			if !b.h.Brief {
-				b.accounts(i, t)
 			}
 		}
 		b.e.Threads = append(b.e.Threads, d)
@@ -88,7 +96,7 @@ func (s sizes) main() *uint64 {
 func (b *builder) accounts(i int, t *thread) {
 	for _, k := range t.keys() {
 		a := t.accounts[k]
-		d := Account{Thread: i, Stack: b.stackID(k.stack), Acquired: a.acquired, AcquiredCount: a.calls,
+		d := Account{Thread: i, Stack: b.stacks.id(k.stack), Acquired: a.acquired, AcquiredCount: a.calls,
 			Released: a.released, ReleasedCount: a.calls - min(a.left, a.calls), ReleasedBy: []ReleasedBy{}}
 		if k.size != 0 {
 			d.Size = &k.size

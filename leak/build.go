@@ -136,7 +136,7 @@ func (b *builder) build(f Facts) {
 		n := *f.Resident
 		b.e.Totals.Resident, s.resident = &n, &n
 	}
-	b.stacks = stacks{ask: f.Stack, byNumber: map[uint32]*Stack{}}
+	b.stacks = stacks{ask: s.ledger.opt.Stack, asked: map[uint32]*named{}}
 	b.e.Events.Stacks.Pending += s.ledger.pendingOf(s)
 	b.threads(f.Threads)
 	b.mappings()
@@ -186,7 +186,9 @@ func (b *builder) threads(known []ThreadFacts) {
 		t := s.threads[id]
 		b.list = append(b.list, t)
 		if t != nil {
-			t.count = tally{index: i}
+			for c := range t.all() {
+				c.count = tally{index: i}
+			}
 			b.index[t] = i
 		}
 	}

@@ -69,6 +69,9 @@ func (e *Entry) check() error {
 	if err := e.checkThreads(); err != nil {
 		return err
 	}
+	if err := e.checkStacks(); err != nil {
+		return err
+	}
 	if e.brief {
 		return nil
 	}
@@ -85,6 +88,8 @@ func (e *Entry) checkThreads() error {
 		switch {
 		case t.Acquired-t.Released != t.Outstanding:
 			return fmt.Errorf("thread %d: acquired %d - released %d is not outstanding %d", i, t.Acquired, t.Released, t.Outstanding)
+		case !t.carries():
+			return fmt.Errorf("thread %d carried more than it acquired", i)
 		case t.Committed > t.Outstanding:
 			return fmt.Errorf("thread %d: committed %d of outstanding %d", i, t.Committed, t.Outstanding)
 		case (t.Mappings == 0) != (t.Outstanding == 0):

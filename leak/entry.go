@@ -141,13 +141,16 @@ type Thread struct {
 	Steps       *Steps     `json:"steps"`
 	Size        *uint64    `json:"size"`    // the length of call that holds most of Committed; nil for brk and mprotect
 	LastAt      *time.Time `json:"last_at"` // the latest call with a byte left
+	Carried     []Carried  `json:"carried"` // of the above: for virtual threads, which count to pools of their own
 }
 
 // Pool is the threads of one pool together. Threads without a Java name are
-// pooled by comm.
+// pooled by comm, virtual threads by Stack.Task: theirs is what the threads that
+// carried them acquired for them.
 type Pool struct {
 	Name        string     `json:"name"`
-	Threads     int        `json:"threads"` // that own bytes
+	Virtual     bool       `json:"virtual"` // of virtual threads
+	Threads     int        `json:"threads"` // that own bytes; of virtual ones: that carried them
 	Unnamed     int        `json:"unnamed"` // of Threads: counted here by Thread.LikelyPool
 	Outstanding uint64     `json:"outstanding"`
 	Committed   uint64     `json:"committed"`
@@ -156,10 +159,25 @@ type Pool struct {
 	Mappings    uint64     `json:"mappings"`
 	Acquired    uint64     `json:"acquired"`
 	Released    uint64     `json:"released"`
-	Freed       uint64     `json:"freed"`
+	Freed       uint64     `json:"freed"` // by its threads, whatever they carried
 	Growth      Growth     `json:"growth"`
 	Steps       *Steps     `json:"steps"`
 	Size        *uint64    `json:"size"`
+	LastAt      *time.Time `json:"last_at"`
+
+	// Stacks are those with which the pool acquired what it holds, most
+	// committed bytes first. Only the first are listed: what is missing of the pool's sums
+	// is the others'. Empty where no stack is known.
+	Stacks []PoolStack `json:"stacks"`
+}
+
+// PoolStack is what a pool acquired with one stack. Stack is nil for what has none.
+type PoolStack struct {
+	Stack       *string    `json:"stack"`
+	Outstanding uint64     `json:"outstanding"`
+	Committed   uint64     `json:"committed"`
+	Mappings    uint64     `json:"mappings"`
+	Released    uint64     `json:"released"`
 	LastAt      *time.Time `json:"last_at"`
 }
 

@@ -15,11 +15,6 @@ type Facts struct {
 	UnverifiedBecause string
 	Effects           Effects
 	CGroup            *CGroup // nil: Process.CGroup stands
-
-	// Stack is the stack of a number given to Ledger.Resolve, nil if it is not
-	// known any more. It is asked for those that rows or accounts name; nil: none is known.
-	// Snapshots share what it returns, which must not be changed afterwards.
-	Stack func(number uint32) *Stack
 }
 
 // ThreadFacts is what is known of one thread. Nil and zero are unknown; a

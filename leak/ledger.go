@@ -15,6 +15,10 @@ type Options struct {
 	SeriesPoints int           // points kept of a series, 0 = 240
 	Accounts     int           // accounts kept of a space, 0 = 16384: beyond, sizes are folded
 	Threads      int           // threads kept of a space, 0 = 65536: beyond, those that own nothing are folded
+
+	// Stack is the stack of a number given to Resolve, nil if there is none.
+	// Snapshots share what it returns, which must not change any more. nil: no stacks.
+	Stack func(number uint32) *Stack
 }
 
 func (o *Options) defaults() {
@@ -45,7 +49,7 @@ type Ledger struct {
 // New makes an empty ledger.
 func New(o Options) *Ledger {
 	o.defaults()
-	return &Ledger{opt: o, tickets: tickets{pending: map[uint32]*pending{}, known: map[uint32]known{}}}
+	return &Ledger{opt: o, tickets: tickets{pending: map[uint32]*pending{}, known: map[uint32]known{}, tasks: map[uint32]string{}}}
 }
 
 // Process is what is known of the process behind a space. Zero values are

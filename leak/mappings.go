@@ -39,9 +39,9 @@ func (b *builder) mappings() {
 	addrs := make([]Addr, 0, 2*n)
 	var slab nullables
 	pieces := map[callOf]bool{}
-	for _, t := range s.threads {
+	for t := range s.allBooks() {
 		for _, acc := range t.accounts {
-			acc.left, acc.committed = 0, 0
+			acc.left, acc.held, acc.committed, acc.last = 0, 0, 0, 0
 		}
 	}
 	s.rows(func(a *vma.Area, floating bool) bool {
@@ -52,7 +52,7 @@ func (b *builder) mappings() {
 		switch a.Origin {
 		case vma.Traced, vma.Inferred:
 			tot.Outstanding += length
-			t = s.thread(a.Thread)
+			t = s.books(&a.Owner)
 			t.count.bytes += length
 			t.count.committed += committed
 			t.count.last = max(t.count.last, a.At)
@@ -67,7 +67,9 @@ func (b *builder) mappings() {
 			t.count.calls += calls
 			if acc := t.holder(s.key(&a.Owner)); acc != nil {
 				acc.left += calls
+				acc.held += length
 				acc.committed += committed
+				acc.last = max(acc.last, a.At)
 			}
 		case vma.Inherited:
 			tot.Inherited += length
@@ -80,7 +82,7 @@ func (b *builder) mappings() {
 			return true
 		}
 		m := Mapping{Length: length, Prot: protNames[a.Prot&7], Kind: a.Kind.String(), Origin: a.Origin.String(),
-			Calls: a.Calls, Committed: committed, Stack: b.stackID(s.ledger.stackOf(a.Stack))}
+			Calls: a.Calls, Committed: committed, Stack: b.stacks.id(s.ledger.stackOf(a.Stack))}
 		if !floating {
 			addrs = append(addrs, Addr(a.Start), Addr(a.End))
 			m.Start, m.End = &addrs[len(addrs)-2], &addrs[len(addrs)-1]

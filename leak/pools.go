@@ -3,6 +3,7 @@ package leak
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -22,9 +23,13 @@ func (b *builder) growth() {
 	}
 	e.Growth, e.Steps = judge(sum(&s.all))
 	for i, t := range b.list {
-		if t != nil && t.count.committed > 0 {
-			g, st := judge(sum(&t.track))
-			e.Threads[i].Growth, e.Threads[i].Steps = g.PerHour, st
+		if d := &e.Threads[i]; t != nil && d.Committed > 0 {
+			g, st := judge(sum(t.tracks()...))
+			d.Growth, d.Steps = g.PerHour, st
+			for k := range d.Carried {
+				g, _ := judge(sum(&t.carried[d.Carried[k].Pool].track))
+				d.Carried[k].Growth = g.PerHour
+			}
 		}
 	}
 	b.pools()
@@ -42,12 +47,42 @@ func (b *builder) poolSamples(name string) []sample {
 	if past := b.s.poolsGone[name]; past != nil {
 		tracks = append(tracks, past)
 	}
-	for i, t := range b.list {
-		if t != nil && b.group(i) == name {
-			tracks = append(tracks, &t.track)
-		}
+	for _, t := range b.parts(name) {
+		tracks = append(tracks, &t.track)
 	}
 	return sum(tracks...)
+}
+
+// parts yields the books that count to a pool, with the index of their thread.
+func (b *builder) parts(name string) iter.Seq2[int, *thread] {
+	return func(yield func(int, *thread) bool) {
+		for i, t := range b.list {
+			if t == nil {
+				continue
+			}
+			for c := range t.all() {
+				if b.poolOf(i, c) == name && !yield(i, c) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// poolOf is the name of the pool that books of thread i count to.
+func (b *builder) poolOf(i int, t *thread) string {
+	if t.task {
+		return t.pool
+	}
+	return b.group(i)
+}
+
+// tracks are those of t and of its tasks.
+func (t *thread) tracks() (list []*track) {
+	for c := range t.all() {
+		list = append(list, &c.track)
+	}
+	return list
 }
 
 // group is the name of the pool that thread i counts to.
@@ -94,45 +129,63 @@ func (b *builder) likelyPools() {
 // minKind is the least length of call that tells a kind of memory.
 const minKind = 1 << 20
 
+// poolSums are the sums of one pool in the making.
+type poolSums struct {
+	Pool
+	held   sizes
+	last   int64
+	stacks map[uint32]*PoolStack
+}
+
 // pools sums the threads by pool: those that acquired anything, largest first.
 func (b *builder) pools() {
-	byName := map[string]*Pool{}
-	held := map[string]sizes{}
+	byName := map[string]*poolSums{}
 	for i, t := range b.list {
-		if t == nil || t.acquired == 0 {
+		if t == nil {
 			continue
 		}
-		name := b.group(i)
-		p := byName[name]
-		if p == nil {
-			p = &Pool{Name: name}
-			byName[name], held[name] = p, sizes{}
-		}
-		if t.count.bytes > 0 {
-			p.Threads++
-			if name != "" && b.nameless(i) {
+		for c := range t.all() {
+			if c.acquired == 0 {
+				continue
+			}
+			name := b.poolOf(i, c)
+			p := byName[name]
+			if p == nil {
+				p = &poolSums{Pool: Pool{Name: name}, held: sizes{}, stacks: map[uint32]*PoolStack{}}
+				byName[name] = p
+			}
+			if c.count.bytes > 0 && !c.task && name != "" && b.nameless(i) {
 				p.Unnamed++
 			}
+			p.add(b, c)
 		}
-		p.Outstanding += t.count.bytes
-		p.Committed += t.count.committed
-		p.Mappings += t.count.calls
-		p.Acquired += t.acquired
-		p.Released += t.released
-		p.Freed += t.freed
-		if at := b.e.Threads[i].LastAt; at != nil && (p.LastAt == nil || at.After(*p.LastAt)) {
-			p.LastAt = at
-		}
-		held[name].add(t)
 	}
-	for name, p := range byName {
-		p.Size = held[name].main()
-		b.e.Pools = append(b.e.Pools, *p)
+	for _, p := range byName {
+		p.Size, p.LastAt = p.held.main(), b.unix(p.last)
+		p.Stacks = b.topStacks(p.stacks)
+		b.e.Pools = append(b.e.Pools, p.Pool)
 	}
 	slices.SortFunc(b.e.Pools, func(x, y Pool) int {
 		return cmp.Or(cmp.Compare(y.Committed, x.Committed), cmp.Compare(y.Outstanding, x.Outstanding), cmp.Compare(x.Name, y.Name))
 	})
 	b.before()
+}
+
+// add adds what t holds.
+func (p *poolSums) add(b *builder, t *thread) {
+	if t.count.bytes > 0 {
+		p.Threads++
+	}
+	p.Virtual = p.Virtual || t.task
+	p.Outstanding += t.count.bytes
+	p.Committed += t.count.committed
+	p.Mappings += t.count.calls
+	p.Acquired += t.acquired
+	p.Released += t.released
+	p.Freed += t.freed
+	p.last = max(p.last, t.count.last)
+	p.held.add(t)
+	b.stacksOf(t, p.stacks)
 }
 
 // before tells what there was of each pool's kind before the trace: committed

@@ -59,6 +59,19 @@ func (b *bench) random(rng func(n int) int) {
 	}
 }
 
+// tickets gives every event a ticket, of which some are resolved before, some
+// later and some never.
+func (b *bench) tickets(rng func(n int) int) func() uint32 {
+	next := vma.Ticket
+	return func() uint32 {
+		next++
+		for range rng(3) {
+			b.l.Resolve(next-uint32(rng(20)), uint32(rng(40)))
+		}
+		return next
+	}
+}
+
 // recount compares the threads of e with the rows of the space.
 func (b *bench) recount(e *Entry) {
 	b.tb.Helper()
@@ -87,7 +100,10 @@ func (b *bench) recount(e *Entry) {
 func TestRandomEventsKeepTheBooksRight(t *testing.T) {
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 0))
-		b := newBench(t, Options{Accounts: 24, Threads: 4})
+		b := newBench(t, Options{Accounts: 24, Threads: 4, Stack: numbered})
+		if seed%2 == 0 {
+			b.stack = b.tickets(rng.IntN)
+		}
 		for i := range 1500 {
 			b.random(rng.IntN)
 			if i%50 != 0 {
@@ -106,7 +122,7 @@ func TestRandomEventsKeepTheBooksRight(t *testing.T) {
 func FuzzBook(f *testing.F) {
 	f.Add([]byte("\x00\x05\x03\x02\x01 acquire, release, acquire"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		b := newBench(t, Options{Accounts: 8, Threads: 3})
+		b := newBench(t, Options{Accounts: 8, Threads: 3, Stack: numbered})
 		next := func(n int) int {
 			if len(data) == 0 {
 				return 0
@@ -114,6 +130,9 @@ func FuzzBook(f *testing.F) {
 			v := int(data[0])
 			data = data[1:]
 			return v % n
+		}
+		if next(2) == 0 {
+			b.stack = b.tickets(next)
 		}
 		for range 200 {
 			if len(data) == 0 {

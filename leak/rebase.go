@@ -10,7 +10,7 @@ func (s *Space) Rebase() (wrong uint64) {
 	if s.vm == nil {
 		return 0
 	}
-	for _, t := range s.threads {
+	for t := range s.allBooks() {
 		t.count = tally{}
 	}
 	s.mapped, s.committed, s.outstanding, s.committedO = 0, 0, 0, 0
@@ -20,7 +20,7 @@ func (s *Space) Rebase() (wrong uint64) {
 		s.mapped += int64(n)
 		s.committed += int64(c)
 		if owned(&a.Owner) {
-			t := s.thread(a.Thread)
+			t := s.books(&a.Owner)
 			t.count.bytes += n
 			t.count.committed += c
 			s.outstanding += int64(n)
@@ -28,7 +28,7 @@ func (s *Space) Rebase() (wrong uint64) {
 		}
 		return true
 	})
-	for _, t := range s.threads {
+	for t := range s.allBooks() {
 		wrong += t.correct(t.count.bytes)
 		if t.committed != int64(t.count.committed) {
 			t.committed = int64(t.count.committed)
@@ -44,18 +44,18 @@ func (s *Space) Rebase() (wrong uint64) {
 
 // rebaseAccounts makes every account equal to its rows.
 func (s *Space) rebaseAccounts() {
-	for _, t := range s.threads {
+	for t := range s.allBooks() {
 		for _, acc := range t.accounts {
 			acc.left = 0
 		}
 	}
 	s.rows(func(a *vma.Area, _ bool) bool {
 		if owned(&a.Owner) {
-			s.accountFor(s.thread(a.Thread), s.key(&a.Owner)).left += a.Len()
+			s.accountFor(s.books(&a.Owner), s.key(&a.Owner)).left += a.Len()
 		}
 		return true
 	})
-	for _, t := range s.threads {
+	for t := range s.allBooks() {
 		for _, acc := range t.accounts {
 			acc.correct(acc.left)
 		}

@@ -54,13 +54,13 @@ func (b *builder) series() {
 	}
 	var top []int
 	for i, t := range b.list {
-		if t != nil && t.count.committed > 0 {
+		if t != nil && b.e.Threads[i].Committed > 0 {
 			top = append(top, i)
 		}
 	}
-	slices.SortStableFunc(top, func(x, y int) int { return cmp.Compare(b.list[y].count.committed, b.list[x].count.committed) })
+	slices.SortStableFunc(top, func(x, y int) int { return cmp.Compare(b.e.Threads[y].Committed, b.e.Threads[x].Committed) })
 	for _, i := range top[:min(len(top), maxThreadSeries)] {
-		b.e.Series = append(b.e.Series, b.of("thread", strconv.Itoa(i), sum(&b.list[i].track)))
+		b.e.Series = append(b.e.Series, b.of("thread", strconv.Itoa(i), sum(b.list[i].tracks()...)))
 	}
 }
 

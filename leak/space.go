@@ -73,7 +73,7 @@ func (s *Space) Book(ev *vma.Event, d *vma.Delta) {
 		if who != nil {
 			who.freed += n
 		}
-		t := s.thread(a.Thread)
+		t := s.books(&a.Owner)
 		t.release(s, a, who)
 		s.outstanding -= int64(n)
 		s.committedO -= int64(a.Committed())
@@ -83,8 +83,8 @@ func (s *Space) Book(ev *vma.Event, d *vma.Delta) {
 		a := &d.Decommitted[i]
 		s.committed -= int64(a.Len())
 		if owned(&a.Owner) {
-			t := s.thread(a.Thread)
-			t.committed -= int64(a.Len())
+			t := s.books(&a.Owner)
+			s.decommit(t, a)
 			s.committedO -= int64(a.Len())
 			s.touch(t)
 		}
@@ -96,7 +96,7 @@ func (s *Space) Book(ev *vma.Event, d *vma.Delta) {
 		if !owned(&a.Owner) {
 			continue
 		}
-		t := s.thread(a.Thread)
+		t := s.books(&a.Owner)
 		t.acquire(s, a, i == 0)
 		s.outstanding += int64(a.Len())
 		s.committedO += int64(a.Committed())
@@ -115,7 +115,7 @@ func (s *Space) Float(ev *vma.Event, length uint64) {
 		Thread: ev.Thread, Stack: ev.Stack, Flags: ev.Flags, Calls: 1, Op: ev.Op, Origin: vma.Traced}}
 	s.floats = append(s.floats, f)
 	a := f.area()
-	t := s.thread(a.Thread)
+	t := s.books(&a.Owner)
 	t.acquire(s, &a, true)
 	s.mapped += int64(length)
 	s.outstanding += int64(length)
@@ -200,7 +200,7 @@ func (s *Space) accountFor(t *thread, k sizeKey) *account {
 
 func (s *Space) foldAccounts(stacks bool) {
 	s.nAccounts = 0
-	for _, t := range s.threads {
+	for t := range s.allBooks() {
 		s.nAccounts += t.foldAccounts(stacks)
 	}
 }
@@ -208,19 +208,30 @@ func (s *Space) foldAccounts(stacks bool) {
 // foldThreads folds the threads that own nothing and that gone agrees to.
 func (s *Space) foldThreads(gone func(*thread) bool) {
 	for id, t := range s.threads {
-		if t.outstanding() != 0 || t.touched || !gone(t) {
+		if t.busy() || !gone(t) {
 			continue
 		}
 		delete(s.threads, id)
-		s.nAccounts -= len(t.accounts)
-		t.gone = true
 		s.gone.Count++
-		s.gone.Acquired += t.acquired
-		s.gone.Released += t.released
-		s.foldTrack(t)
+		for c := range t.all() {
+			s.nAccounts -= len(c.accounts)
+			s.gone.Acquired += c.acquired
+			s.gone.Released += c.released
+			s.foldTrack(c)
+		}
 		*t = thread{id: t.id, gone: true} // releasers' lists may still name it
 	}
 	s.lastT = nil
+}
+
+// busy reports whether t or a task of it owns anything.
+func (t *thread) busy() bool {
+	for c := range t.all() {
+		if c.outstanding() != 0 || c.touched {
+			return true
+		}
+	}
+	return false
 }
 
 // foldTrack keeps what a folded thread held once as the past of its pool: a

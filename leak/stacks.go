@@ -2,47 +2,97 @@ package leak
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"unicode/utf8"
 )
 
 // stacks collects the stacks that a document names.
 type stacks struct {
-	ask      func(number uint32) *Stack
-	byNumber map[uint32]*Stack
+	ask   func(number uint32) *Stack
+	asked map[uint32]*named
 }
 
-// of is the stack of that number, nil if none is known.
-func (k *stacks) of(number uint32) *Stack {
-	if number == 0 || k.ask == nil {
+type named struct {
+	*Stack      // nil: none is known
+	used   bool // the document names it
+}
+
+// of is the stack of that number.
+func (k *stacks) of(number uint32) *named {
+	n := k.asked[number]
+	if n == nil {
+		n = new(named)
+		if number != 0 && k.ask != nil {
+			n.Stack = k.ask(number)
+		}
+		k.asked[number] = n
+	}
+	return n
+}
+
+// id is the id of the stack of that number, nil if none is known.
+func (k *stacks) id(number uint32) *string {
+	n := k.of(number)
+	if n.Stack == nil {
 		return nil
 	}
-	st, asked := k.byNumber[number]
-	if !asked {
-		st = k.ask(number)
-		k.byNumber[number] = st
-	}
-	return st
+	n.used = true
+	return &n.ID
 }
 
-// list is every stack that was asked for, once, in order of id.
+// list is every stack that the document names, once, in order of id.
 func (k *stacks) list() []Stack {
-	list := make([]Stack, 0, len(k.byNumber))
-	for _, st := range k.byNumber {
-		if st != nil {
-			list = append(list, st.clean())
+	list := []Stack{}
+	for _, n := range k.asked {
+		if n.used {
+			list = append(list, n.clean())
 		}
 	}
 	slices.SortFunc(list, func(a, b Stack) int { return cmp.Compare(a.ID, b.ID) })
 	return slices.CompactFunc(list, func(a, b Stack) bool { return a.ID == b.ID })
 }
 
-// stackID is the id of the stack of that number, nil if none is known.
-func (b *builder) stackID(number uint32) *string {
-	if st := b.stacks.of(number); st != nil {
-		return &st.ID
+// maxPoolStacks is how many stacks a Pool lists.
+const maxPoolStacks = 16
+
+// stacksOf adds what t acquired by number of stack, 0 for what has none.
+func (b *builder) stacksOf(t *thread, sums map[uint32]*PoolStack) {
+	for k, a := range t.accounts {
+		if b.stacks.of(k.stack).Stack == nil {
+			k.stack = 0
+		}
+		p := sums[k.stack]
+		if p == nil {
+			p = &PoolStack{}
+			sums[k.stack] = p
+		}
+		p.Outstanding += a.held
+		p.Committed += a.committed
+		p.Mappings += a.left
+		p.Released += a.released
+		if at := b.unix(a.last); at != nil && (p.LastAt == nil || at.After(*p.LastAt)) {
+			p.LastAt = at
+		}
 	}
-	return nil
+}
+
+// topStacks is the stacks that hold most, none where none is known.
+func (b *builder) topStacks(sums map[uint32]*PoolStack) []PoolStack {
+	list := []PoolStack{}
+	if len(sums) == 1 && sums[0] != nil {
+		return list
+	}
+	numbers := slices.DeleteFunc(slices.Collect(maps.Keys(sums)), func(n uint32) bool { return sums[n].Outstanding == 0 })
+	slices.SortFunc(numbers, func(x, y uint32) int {
+		p, q := sums[x], sums[y]
+		return cmp.Or(cmp.Compare(q.Committed, p.Committed), cmp.Compare(q.Outstanding, p.Outstanding), cmp.Compare(x, y))
+	})
+	for _, n := range numbers[:min(len(numbers), maxPoolStacks)] {
+		sums[n].Stack = b.stacks.id(n)
+		list = append(list, *sums[n])
+	}
+	return list
 }
 
 // clean is st with every text valid UTF-8 and no list null.

@@ -17,7 +17,9 @@ type pending struct {
 	t    *thread
 	size uint64
 	own  account
-	at   int64 // the ledger's clock
+
+	committed int64 // of what is outstanding
+	at        int64 // the ledger's clock
 }
 
 // known is a ticket whose stack is known, and which rows may still hold.
@@ -34,6 +36,8 @@ type tickets struct {
 	known   map[uint32]known
 	clock   int64  // nanoseconds since the Unix epoch, of the latest Open, Tick or Snapshot
 	late    uint64 // given up before their stack was known
+
+	tasks map[uint32]string // of stacks, as Options.Stack told
 }
 
 const (
@@ -44,7 +48,7 @@ const (
 
 // Resolve says which stack a ticket stands for, by its number, 0 for none. The
 // caller numbers the stacks of all spaces from 1, one stack by one number,
-// and knows what they are when a Snapshot asks (Facts.Stack). It may come
+// which Options.Stack tells from now on. It may come
 // before the event was booked, and after the End of its space until the next
 // Snapshot. A ticket whose stack does not come within a minute or two has none.
 func (l *Ledger) Resolve(ticket, stack uint32) {
@@ -82,7 +86,11 @@ func (p *pending) move(stack uint32) bool {
 			p.t.last = nil
 			p.s.nAccounts--
 		}
-		p.s.accountFor(p.t, sizeKey{stack, p.size}).add(&p.own)
+		to := p.t.carry(p.s.ledger.taskOf(stack))
+		p.s.accountFor(to, sizeKey{stack, p.size}).add(&p.own)
+		if to != p.t {
+			p.t.give(to, p)
+		}
 		return true
 	}
 	return false
@@ -103,8 +111,8 @@ func (s *Space) key(a *vma.Owner) sizeKey {
 	return k
 }
 
-// ticketed remembers that t acquired n bytes with a ticket.
-func (s *Space) ticketed(t *thread, a *vma.Owner, n uint64, newCall bool) {
+// ticketed remembers that t acquired a with a ticket.
+func (s *Space) ticketed(t *thread, a *vma.Area, newCall bool) {
 	l := s.ledger
 	s.tickets = true
 	if k, ok := l.known[a.Stack]; ok {
@@ -121,20 +129,32 @@ func (s *Space) ticketed(t *thread, a *vma.Owner, n uint64, newCall bool) {
 			l.known[a.Stack] = known{booked: true, at: l.clock}
 			return
 		}
-		p = &pending{s: s, t: t, size: keyOf(a).size, at: l.clock}
+		p = &pending{s: s, t: t, size: keyOf(&a.Owner).size, at: l.clock}
 		l.pending[a.Stack] = p
 	}
-	p.own.acquired += n
+	p.own.acquired += a.Len()
+	p.committed += int64(a.Committed())
 	if newCall {
 		p.own.calls++
 	}
 }
 
-// unticketed remembers that n bytes of a ticket were released by who.
-func (s *Space) unticketed(ticket uint32, n uint64, who *thread) {
-	if p := s.ledger.pending[ticket]; p != nil && p.s == s {
-		if n = min(n, p.own.outstanding()); n > 0 {
+// unticketed remembers that a, acquired with a ticket, was released by who.
+func (s *Space) unticketed(a *vma.Area, who *thread) {
+	if p := s.ledger.pending[a.Stack]; p != nil && p.s == s {
+		p.committed -= int64(a.Committed())
+		if n := min(a.Len(), p.own.outstanding()); n > 0 {
 			p.own.release(n, who)
+		}
+	}
+}
+
+// decommit takes a, which is PROT_NONE now, off what t has committed.
+func (s *Space) decommit(t *thread, a *vma.Area) {
+	t.committed -= int64(a.Len())
+	if a.Stack >= vma.Ticket {
+		if p := s.ledger.pending[a.Stack]; p != nil && p.s == s {
+			p.committed -= int64(a.Len())
 		}
 	}
 }

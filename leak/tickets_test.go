@@ -9,15 +9,20 @@ import (
 	"vmaleak/vma"
 )
 
-// numbered gives facts whose stacks are named by their numbers.
+// numbered gives stacks that are named by their numbers. Those of 2 and 3 are of virtual threads.
 func numbered(n uint32) *Stack {
-	return &Stack{ID: fmt.Sprint(n), Status: "complete", Frames: []Frame{{Kind: "native"}}}
+	st := &Stack{ID: fmt.Sprint(n), Status: "complete", Frames: []Frame{{Kind: "native"}}}
+	if n == 2 || n == 3 {
+		task := fmt.Sprint("task-", n)
+		st.Task = &task
+	}
+	return st
 }
 
 // stacksOf is the entry of b's space with stacks.
 func (b *bench) stacksOf(i int) *Entry {
 	b.tb.Helper()
-	snap := b.l.Snapshot(b.now, Header{Source: SourceLive}, func(*Space) Facts { return Facts{Stack: numbered, Verified: true} })
+	snap := b.l.Snapshot(b.now, Header{Source: SourceLive}, func(*Space) Facts { return Facts{Verified: true} })
 	if err := snap.CheckValid(); err != nil {
 		b.tb.Fatal(err)
 	}
@@ -54,7 +59,7 @@ func accounts(e *Entry) string {
 
 func TestStacksThatComeLateMoveTheirBytes(t *testing.T) {
 	const t1, t2, t3, t4 = vma.Ticket + 1, vma.Ticket + 2, vma.Ticket + 3, ^uint32(0)
-	b := newBench(t, Options{})
+	b := newBench(t, Options{Stack: numbered})
 	b.l.Resolve(t1, 7) // before its event
 	b.with(t1, func() { b.mmap(tid(1), 0x100000, 4*page, rw) })
 	b.with(t2, func() { b.mmap(tid(1), 0x200000, 4*page, rw) })
@@ -92,7 +97,7 @@ func TestStacksThatComeLateMoveTheirBytes(t *testing.T) {
 }
 
 func TestStacksAreKnownAfterTheEnd(t *testing.T) {
-	b := newBench(t, Options{})
+	b := newBench(t, Options{Stack: numbered})
 	b.with(vma.Ticket, func() { b.mmap(tid(1), 0x100000, 4*page, rw) })
 	b.s.End(b.now, EndedExit)
 	b.l.Resolve(vma.Ticket, 7)
@@ -104,7 +109,7 @@ func TestStacksAreKnownAfterTheEnd(t *testing.T) {
 }
 
 func TestChildrenInheritTickets(t *testing.T) {
-	b := newBench(t, Options{})
+	b := newBench(t, Options{Stack: numbered})
 	b.with(vma.Ticket, func() { b.mmap(tid(1), 0x100000, 4*page, rw) })
 	b.l.Open(Process{PID: 8, Space: "s2", Parent: "s1"}, b.vm.Fork(), b.now)
 	if m := b.stacksOf(1).Mappings[0]; m.Stack != nil {
@@ -119,7 +124,7 @@ func TestChildrenInheritTickets(t *testing.T) {
 }
 
 func TestTicketsAreGivenUp(t *testing.T) {
-	b := newBench(t, Options{})
+	b := newBench(t, Options{Stack: numbered})
 	b.with(vma.Ticket, func() { b.mmap(tid(1), 0x100000, 4*page, rw) })
 	b.l.Resolve(vma.Ticket+9, 7) // its event never comes
 	b.now = b.now.Add(2 * time.Minute)
@@ -139,7 +144,7 @@ func TestTicketsAreGivenUp(t *testing.T) {
 }
 
 func TestTicketsAreBounded(t *testing.T) {
-	b := newBench(t, Options{})
+	b := newBench(t, Options{Stack: numbered})
 	for i := range uint32(3 * maxKnown) {
 		at := 0x100000 + uint64(i%1000)*8*page
 		if i%1000 == 0 {
@@ -162,7 +167,7 @@ func TestTicketsAreBounded(t *testing.T) {
 }
 
 func TestStacksAreFoldedWhenThereAreTooMany(t *testing.T) {
-	b := newBench(t, Options{Accounts: 16})
+	b := newBench(t, Options{Accounts: 16, Stack: numbered})
 	for i := uint64(1); i <= 500; i++ {
 		b.with(uint32(i), func() { b.mmap(tid(int(i%3)+1), i<<32, i*page, rw) })
 		if i%2 == 0 {
@@ -193,7 +198,7 @@ func TestLateStacksMakeTheBooksOfEarlyOnes(t *testing.T) {
 		return rows
 	}
 	for seed := range uint64(30) {
-		early, late := newBench(t, Options{}), newBench(t, Options{})
+		early, late := newBench(t, Options{Stack: numbered}), newBench(t, Options{Stack: numbered})
 		ra, rb, rs := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1))
 		var number uint32
 		var open []func()
@@ -237,6 +242,13 @@ func TestLateStacksMakeTheBooksOfEarlyOnes(t *testing.T) {
 			t.Fatalf("seed %d: rows\n%s\nwant\n%s", seed, y, x)
 		}
 		list := func(e *Entry) (text string) {
+			for _, p := range e.Pools {
+				text += fmt.Sprintf("%s %v: %d threads hold %d, %d committed, %d acquired, %d released\n", p.Name, p.Virtual, p.Threads,
+					p.Outstanding, p.Committed, p.Acquired, p.Released)
+				for _, st := range p.Stacks {
+					text += fmt.Sprintf("  %s %d %d %d\n", id(st.Stack), st.Outstanding, st.Committed, st.Released)
+				}
+			}
 			for _, a := range e.Accounts {
 				size := uint64(0)
 				if a.Size != nil {

@@ -67,10 +67,29 @@ func readJSON(r io.Reader, most int64) (*leak.Snapshot, error) {
 	if err := version(s.Schema); err != nil {
 		return nil, fmt.Errorf("read export: %w", err)
 	}
+	complement(s)
 	if err := s.CheckValid(); err != nil {
 		return nil, fmt.Errorf("read export: its sums do not fit, the file was changed or written by a faulty program: %w", err)
 	}
 	return s, nil
+}
+
+// complement makes empty what older programs of version 1 did not write.
+func complement(s *leak.Snapshot) {
+	s.Events.Stacks.Add(&leak.StackCounts{})
+	for _, e := range s.Processes {
+		e.Events.Stacks.Add(&leak.StackCounts{})
+		for i := range e.Threads {
+			if t := &e.Threads[i]; t.Carried == nil {
+				t.Carried = []leak.Carried{}
+			}
+		}
+		for i := range e.Pools {
+			if p := &e.Pools[i]; p.Stacks == nil {
+				p.Stacks = []leak.PoolStack{}
+			}
+		}
+	}
 }
 
 // version returns an error unless schema is the one that this program reads.

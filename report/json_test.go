@@ -69,6 +69,26 @@ func TestExportsAreValidAndComeBackEqual(t *testing.T) {
 	}
 }
 
+func TestExportsOfOlderProgramsAreRead(t *testing.T) {
+	doc := mustJSON(t, snapshots(t)["story"])
+	for _, added := range [][2]string{{`,"pending":0,"reasons":{}`, ""}, {`,"carried":[]`, ""}, {`,"stacks":[]}`, "}"}} {
+		if !bytes.Contains(doc, []byte(added[0])) {
+			t.Fatalf("the export has no %s", added[0])
+		}
+		doc = bytes.ReplaceAll(doc, []byte(added[0]), []byte(added[1]))
+	}
+	if err := Validate(doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := ReadJSON(bytes.NewReader(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := mustJSON(t, snapshots(t)["story"]); !bytes.Equal(mustJSON(t, s), want) {
+		t.Error("written again it is not what this program writes")
+	}
+}
+
 func TestTheSchemaKnowsEveryField(t *testing.T) {
 	var schema struct {
 		Properties map[string]any
@@ -79,7 +99,7 @@ func TestTheSchemaKnowsEveryField(t *testing.T) {
 	}
 	for name, typ := range map[string]reflect.Type{"process": reflect.TypeFor[leak.Entry](), "thread": reflect.TypeFor[leak.Thread](),
 		"pool": reflect.TypeFor[leak.Pool](), "mapping": reflect.TypeFor[leak.Mapping](), "account": reflect.TypeFor[leak.Account](),
-		"suspect": reflect.TypeFor[leak.Suspect](), "stack": reflect.TypeFor[leak.Stack](), "frame": reflect.TypeFor[leak.Frame](),
+		"carried": reflect.TypeFor[leak.Carried](), "poolStack": reflect.TypeFor[leak.PoolStack](), "suspect": reflect.TypeFor[leak.Suspect](), "stack": reflect.TypeFor[leak.Stack](), "frame": reflect.TypeFor[leak.Frame](),
 		"events": reflect.TypeFor[leak.Events](), "cgroup": reflect.TypeFor[leak.CGroup](), "jvm": reflect.TypeFor[leak.JVM](),
 		"limit": reflect.TypeFor[leak.Limit](), "retained": reflect.TypeFor[leak.Retained](), "series": reflect.TypeFor[leak.Series]()} {
 		fs := fields(typ)
