@@ -23,6 +23,10 @@ type VM struct {
 	blobLayout *blobLayout
 	blobs      map[uint64]*blob // by pc
 	blobsOf    uint64           // the generation of pages that they were made from
+
+	flags map[string]flag // nil until one is asked for
+	heap  *heap           // nil until an object is looked at
+	threadList
 }
 
 // Attach makes the VM that runs in the process pid readable. The errors are ErrNotHotSpot (no HotSpot VM there, nor will

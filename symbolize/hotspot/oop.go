@@ -1,0 +1,290 @@
+package hotspot
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf16"
+)
+
+const (
+	maxJavaString = 64 << 10 // bytes read of a Java string; a longer one is cut
+	maxHeaderSize = 64       // of an array
+	lockBits      = 3        // of a mark word
+	forwarded     = 3        // the lock bits of an object that has moved: the rest of its mark is where to
+)
+
+// errNoObject is what comes of a null reference, or of one that leads to no object of the class that must be there.
+var errNoObject = errors.New("no such object")
+
+// heap is how a VM represents references to Java objects, and what stands in an object before its fields:
+//
+//	compressed references  32 bits: base + n<<shift (8: Universe, 13: CompressedOops)
+//	compressed classes     32 bits after the mark word: base + n<<shift
+//	compact headers        the class is the mark word's upper part (24)
+//	ZGC                    references have colors; see zgc.go
+//
+// Collectors that move objects while the program runs leave in the old copy's mark word where the new one is.
+type heap struct {
+	narrow                   bool // references in objects
+	base                     uint64
+	shift                    uint64
+	klassNarrow              bool
+	klassBase                uint64
+	klassShift               uint64
+	klassInMark              uint64 // how far to shift the mark word for the class; 0: it is no part of it
+	markAt, klassAt          uint64
+	lengthAt                 uint64 // of an array
+	handleAt                 uint64 // the slot in an OopHandle
+	layoutAt, superAt        uint64 // in a Klass
+	headerShift, headerMask  uint64 // in a layout helper
+	threadKlass, stringKlass uint64
+	z                        *zgc            // nil with other collectors
+	isThread                 map[uint64]bool // by class
+	stringFields             stringFields
+}
+
+// stringFields are where a java.lang.String keeps its parts.
+type stringFields struct {
+	value, coder uint64
+	chars        bool // JDK 8: an array of char
+}
+
+// objects returns how objects are to be read; that is settled once the VM has made its first classes.
+func (vm *VM) objects() (*heap, error) {
+	if vm.heap != nil {
+		return vm.heap, nil
+	}
+	h, err := vm.readHeap()
+	if err != nil {
+		return nil, fmt.Errorf("objects of the heap: %w", err)
+	}
+	vm.heap = h
+	if h.stringFields, err = vm.findStringFields(h.stringKlass); err != nil {
+		vm.heap = nil
+		return nil, fmt.Errorf("objects of the heap: %w", err)
+	}
+	return h, nil
+}
+
+func (vm *VM) readHeap() (*heap, error) {
+	h := &heap{isThread: map[uint64]bool{}}
+	var err error
+	if h.threadKlass, err = vm.wellKnownKlass("Thread"); err != nil {
+		return nil, err
+	}
+	if h.stringKlass, err = vm.wellKnownKlass("String"); err != nil {
+		return nil, err
+	}
+	f := vm.find()
+	h.markAt, h.klassAt = f.offset("oopDesc", "_mark"), f.offset("oopDesc", "_metadata._klass")
+	h.layoutAt, h.superAt = f.offset("Klass", "_layout_helper"), f.offset("Klass", "_super")
+	h.headerShift, h.headerMask = uint64(f.constant("Klass::_lh_header_size_shift"))&31, uint64(f.constant("Klass::_lh_header_size_mask"))
+	h.handleAt, _ = vm.table.offset("OopHandle", "_obj") // not in JDK 8
+	h.lengthAt = h.klassAt + 8
+	if h.narrow = vm.isSet("UseCompressedOops"); h.narrow {
+		if h.base, h.shift, err = vm.coding(f, [2]string{"CompressedOops", "_narrow_oop."}, [2]string{"CompressedOops", "_"}, [2]string{"Universe", "_narrow_oop."}); err != nil {
+			return nil, err
+		}
+	}
+	compact := vm.isSet("UseCompactObjectHeaders")
+	if h.klassNarrow = compact || vm.isSet("UseCompressedClassPointers"); h.klassNarrow {
+		h.lengthAt = h.klassAt + 4
+		if h.klassBase, h.klassShift, err = vm.coding(f, [2]string{"CompressedKlassPointers", "_narrow_klass."}, [2]string{"CompressedKlassPointers", "_"}, [2]string{"Universe", "_narrow_klass."}); err != nil {
+			return nil, err
+		}
+	}
+	if compact {
+		h.lengthAt = h.markAt + 8
+		if h.klassInMark = uint64(f.constant("markWord::klass_shift")); h.klassInMark > 63 {
+			return nil, fmt.Errorf("the class in a mark word at bit %d", h.klassInMark)
+		}
+	}
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	if vm.isSet("UseZGC") {
+		if h.z, err = vm.readZ(); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// coding reads base and shift of compressed pointers, from the first of the places that this VM has.
+func (vm *VM) coding(f *finder, places ...[2]string) (base, shift uint64, err error) {
+	for _, place := range places {
+		baseAt, ok := vm.table.static(place[0], place[1]+"base", place[1]+"_base")
+		shiftAt, ok2 := vm.table.static(place[0], place[1]+"shift", place[1]+"_shift")
+		if !ok || !ok2 {
+			continue
+		}
+		if base, err = vm.u64(baseAt); err != nil {
+			return 0, 0, err
+		}
+		n, err := vm.u32(shiftAt)
+		if err == nil && n > 32 {
+			err = fmt.Errorf("compressed pointers shifted by %d", n)
+		}
+		return base, uint64(n), err
+	}
+	f.note(false, places[0][0], "base")
+	return 0, 0, f.err()
+}
+
+// wellKnownKlass returns the class that the VM keeps at hand under this name: Thread, String.
+func (vm *VM) wellKnownKlass(name string) (uint64, error) {
+	suffix := "::" + name + "_klass_knum" // 8, 11: _well_known_klasses[SystemDictionary::…]; 17: _klasses[static_cast<int>(vmClassID::…)]
+	for key, f := range vm.table.fields {
+		if f.static && strings.HasSuffix(strings.TrimRight(key.name, ")]"), suffix) {
+			klass, err := vm.raw.u64(f.value)
+			if err != nil {
+				return 0, fmt.Errorf("class %s: %w", name, err)
+			}
+			if klass == 0 {
+				return 0, fmt.Errorf("%w: it has no class %s yet", ErrNotReady, name)
+			}
+			return klass, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: it does not export class %s", ErrNotHotSpot, name)
+}
+
+// handle returns the object that an OopHandle of the VM's own structures refers to, 0 if none.
+func (vm *VM) handle(at uint64) (uint64, error) {
+	slot, err := vm.u64(at + vm.heap.handleAt)
+	if err != nil || slot == 0 {
+		return 0, err
+	}
+	return vm.nativeOop(slot)
+}
+
+// nativeOop reads a reference outside of the heap, where it has its full width.
+func (vm *VM) nativeOop(at uint64) (uint64, error) {
+	ref, err := vm.u64(at)
+	if err != nil || ref == 0 {
+		return 0, err
+	}
+	if vm.heap.z != nil {
+		return vm.uncolor(ref)
+	}
+	return ref, nil
+}
+
+// fieldOop reads a reference in an object of the heap.
+func (vm *VM) fieldOop(at uint64) (uint64, error) {
+	if !vm.heap.narrow {
+		return vm.nativeOop(at)
+	}
+	n, err := vm.u32(at)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	return vm.heap.base + uint64(n)<<vm.heap.shift, nil
+}
+
+// object follows a reference to where the object is now, and tells its class. It is an error if there is none.
+func (vm *VM) object(ref uint64) (at, klass uint64, err error) {
+	if ref == 0 || ref%8 != 0 {
+		return 0, 0, fmt.Errorf("object at %#x: %w", ref, errNoObject)
+	}
+	h := vm.heap
+	mark, err := vm.u64(ref + h.markAt)
+	if err != nil {
+		return 0, 0, fmt.Errorf("object: %w", err)
+	}
+	if to := mark &^ 7; h.z == nil && mark&lockBits == forwarded && to != 0 && to != ref {
+		ref = to
+		if mark, err = vm.u64(ref + h.markAt); err != nil {
+			return 0, 0, fmt.Errorf("object that has moved: %w", err)
+		}
+	}
+	switch {
+	case h.klassInMark != 0:
+		klass = h.klassBase + mark>>h.klassInMark<<h.klassShift
+	case h.klassNarrow:
+		var n uint32
+		n, err = vm.u32(ref + h.klassAt)
+		klass = h.klassBase + uint64(n)<<h.klassShift
+	default:
+		klass, err = vm.u64(ref + h.klassAt)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("class of an object: %w", err)
+	}
+	return ref, klass, nil
+}
+
+// javaString reads a java.lang.String, at most 64 KiB of it; what is no UTF-16 becomes U+FFFD.
+func (vm *VM) javaString(ref uint64) (string, error) {
+	h := vm.heap
+	at, klass, err := vm.object(ref)
+	if err != nil {
+		return "", err
+	}
+	if klass != h.stringKlass {
+		return "", fmt.Errorf("string at %#x: %w", at, errNoObject)
+	}
+	value, err := vm.fieldOop(at + h.stringFields.value)
+	if err != nil {
+		return "", fmt.Errorf("string: %w", err)
+	}
+	utf16 := h.stringFields.chars
+	if !utf16 {
+		coder, err := vm.u8(at + h.stringFields.coder)
+		if err != nil || coder > 1 {
+			return "", errors.Join(fmt.Errorf("string of coder %d", coder), err)
+		}
+		utf16 = coder == 1
+	}
+	text, err := vm.primitives(value)
+	if err != nil {
+		return "", fmt.Errorf("string: %w", err)
+	}
+	if utf16 {
+		return decodeUTF16(text), nil
+	}
+	return decodeLatin1(text), nil
+}
+
+// primitives returns the elements of an array of byte or char, at most 64 KiB.
+func (vm *VM) primitives(ref uint64) ([]byte, error) {
+	h := vm.heap
+	at, klass, err := vm.object(ref)
+	if err != nil {
+		return nil, err
+	}
+	layout, err := vm.u32(klass + h.layoutAt)
+	if err != nil {
+		return nil, fmt.Errorf("class of an array: %w", err)
+	}
+	// An array's layout helper: two tag bits (11: of primitives), its header's size, the type and size of its elements.
+	header, log := uint64(layout)>>h.headerShift&h.headerMask, layout&0xff
+	if layout>>30 != 3 || header > maxHeaderSize || log > 1 {
+		return nil, fmt.Errorf("array at %#x: %w", at, errNoObject)
+	}
+	length, err := vm.u32(at + h.lengthAt)
+	if err != nil {
+		return nil, fmt.Errorf("array: %w", err)
+	}
+	if int32(length) < 0 {
+		return nil, fmt.Errorf("array of %d elements: %w", int32(length), errNoObject)
+	}
+	return vm.bytes(at+header, int(min(uint64(length)<<log, maxJavaString)))
+}
+
+func decodeLatin1(text []byte) string {
+	var s strings.Builder
+	for _, b := range text {
+		s.WriteRune(rune(b))
+	}
+	return s.String()
+}
+
+func decodeUTF16(text []byte) string {
+	units := make([]uint16, len(text)/2)
+	for i := range units {
+		units[i] = le16(text[2*i:])
+	}
+	return string(utf16.Decode(units))
+}
