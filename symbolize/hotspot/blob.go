@@ -206,11 +206,7 @@ func (vm *VM) blobFor(pc uint64) (*blob, error) {
 	if b, ok := vm.blobs[pc]; ok {
 		return b, nil
 	}
-	addr, end, err := vm.code.block(vm.reader, pc)
-	if err != nil {
-		return nil, err
-	}
-	b, err := vm.blobLayout.at(vm.reader, addr, end)
+	b, err := vm.blobAround(pc)
 	if err != nil {
 		return nil, err
 	}
@@ -219,4 +215,21 @@ func (vm *VM) blobFor(pc uint64) (*blob, error) {
 	}
 	vm.blobs[pc] = b
 	return b, nil
+}
+
+// blobAt returns the blob whose structure begins at addr.
+func (vm *VM) blobAt(addr uint64) (*blob, error) {
+	b, err := vm.blobAround(addr)
+	if err == nil && b.addr != addr {
+		return nil, fmt.Errorf("%w: no blob begins at %#x", ErrGone, addr)
+	}
+	return b, err
+}
+
+func (vm *VM) blobAround(addr uint64) (*blob, error) {
+	begin, end, err := vm.code.block(vm.reader, addr)
+	if err != nil {
+		return nil, err
+	}
+	return vm.blobLayout.at(vm.reader, begin, end)
 }

@@ -1,0 +1,132 @@
+package hotspot
+
+import (
+	"fmt"
+)
+
+// maxExpanded is half of what the cache of names may hold.
+const maxExpanded = 1 << 13
+
+// Expand returns the frames that a physical frame stands for, innermost first: the calls that the compiler inlined, then
+// the method that was compiled. The result is shared; do not change it. ErrGone: p is not there any more.
+func (vm *VM) Expand(p Physical) ([]Frame, error) {
+	if frames, ok := vm.expanded[p]; ok {
+		return frames, nil
+	}
+	frames, ok := vm.expandedOld[p]
+	if !ok {
+		var err error
+		if frames, err = vm.expand(p); err != nil {
+			return nil, err
+		}
+	}
+	if len(vm.expanded) >= maxExpanded { // two generations: what is used stays
+		vm.expandedOld, vm.expanded = vm.expanded, map[Physical][]Frame{}
+	}
+	vm.expanded[p] = frames
+	return frames, nil
+}
+
+func (vm *VM) expand(p Physical) ([]Frame, error) {
+	switch p.Kind {
+	case Interpreted:
+		m, err := vm.method(p.Addr)
+		if err != nil {
+			return nil, err
+		}
+		if m.check != p.Check {
+			return nil, fmt.Errorf("%w: method at %#x", ErrGone, p.Addr)
+		}
+		f, err := vm.frame(m, p.Pos)
+		return []Frame{f}, err
+	case Compiled:
+		return vm.compiled(p)
+	case Stub:
+		return vm.stub(p)
+	}
+	return nil, fmt.Errorf("a frame of kind %d", p.Kind)
+}
+
+// frame names a method at a bytecode index.
+func (vm *VM) frame(m *method, bci uint32) (Frame, error) {
+	if bci > 0 && bci >= m.codeSize {
+		return Frame{}, fmt.Errorf("%w: bytecode index %d of %d in %s", errUnreadable, bci, m.codeSize, m.function)
+	}
+	line, err := m.line(bci, vm.excess)
+	if err != nil {
+		return Frame{}, fmt.Errorf("%w: %w in %s", errUnreadable, err, m.function)
+	}
+	return Frame{Kind: "java", Function: m.function, File: m.file, Line: line}, nil
+}
+
+// compiled names a frame in an nmethod.
+func (vm *VM) compiled(p Physical) ([]Frame, error) {
+	b, err := vm.blobAt(p.Addr)
+	if err != nil {
+		return nil, err
+	}
+	if !b.isNmethod() || b.compileID != p.Check || b.method == 0 {
+		return nil, fmt.Errorf("%w: compilation %d at %#x", ErrGone, p.Check, p.Addr)
+	}
+	frames, err := vm.unfold(b, p.Pos)
+	if err != nil {
+		return nil, err
+	}
+	return frames, vm.still(b)
+}
+
+// still asks the VM itself, past the cache, whether an nmethod is there: if so, what was read of it belongs to it.
+func (vm *VM) still(b *blob) error {
+	header := vm.code.headerSize
+	p, err := vm.raw.bytes(b.addr-header, int(header+vm.blobLayout.nmethodSize)+spare)
+	if err != nil {
+		return err
+	}
+	if p[vm.code.used] != blockUsed || le32(p[header+vm.blobLayout.compileID:]) != b.compileID {
+		return fmt.Errorf("%w: compilation %d at %#x", ErrGone, b.compileID, b.addr)
+	}
+	return nil
+}
+
+func (vm *VM) unfold(b *blob, pos uint32) ([]Frame, error) {
+	root, err := vm.method(b.method)
+	if err != nil {
+		return nil, err
+	}
+	var scopes []scope
+	near := false
+	if b.kind == blobNmethod {
+		p, err := vm.bytes(b.addr, int(vm.blobLayout.nmethodSize)+spare)
+		if err != nil {
+			return nil, err
+		}
+		d, err := vm.debug.read(b, p)
+		if err != nil {
+			return nil, err
+		}
+		if scopes, near, err = vm.scopesAt(d, pos); err != nil {
+			return nil, fmt.Errorf("nmethod at %#x: %w", b.addr, err)
+		}
+	}
+	if len(scopes) == 0 { // a native method's wrapper, or code that nothing is said of
+		return []Frame{{Kind: "java", Function: root.function, File: root.file, Near: near}}, nil
+	}
+	if last := scopes[len(scopes)-1].method; last != b.method {
+		return nil, fmt.Errorf("nmethod at %#x: compiled from %#x, but its scopes say %#x", b.addr, b.method, last)
+	}
+	frames := make([]Frame, len(scopes))
+	for i, s := range scopes {
+		m, err := vm.method(s.method)
+		if err != nil {
+			return nil, err
+		}
+		if frames[i], err = vm.frame(m, s.bci); err != nil {
+			return nil, err
+		}
+		frames[i].Near = near
+		if i < len(scopes)-1 {
+			frames[i].Kind = "inlined"
+		}
+	}
+	return frames, nil
+}
