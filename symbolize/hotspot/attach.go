@@ -27,14 +27,7 @@ type VM struct {
 	flags map[string]flag // nil until one is asked for
 	heap  *heap           // nil until an object is looked at
 	threadList
-	symbols      symbolLayout
-	methodLayout methodLayout
-	methods      map[uint64]*method
-	methodsOf    uint64
-	debug        debugLayout
-	excess       byte // of the digits of compressed numbers
-
-	expanded, expandedOld map[Physical][]Frame
+	namer
 }
 
 // Attach makes the VM that runs in the process pid readable. The errors are ErrNotHotSpot (no HotSpot VM there, nor will
@@ -64,11 +57,8 @@ func New(mem Memory, symbol func(name string) (uint64, bool)) (*VM, error) {
 		return nil, err
 	}
 	f := vm.find()
-	vm.blobLayout, vm.symbols, vm.methodLayout, vm.debug = newBlobLayout(f), newSymbolLayout(f), newMethodLayout(f), newDebugLayout(f)
-	vm.blobs, vm.methods, vm.expanded = map[uint64]*blob{}, map[uint64]*method{}, map[Physical][]Frame{}
-	if vm.version.Major >= 20 {
-		vm.excess = 1
-	}
+	vm.blobLayout, vm.blobs = newBlobLayout(f), map[uint64]*blob{}
+	vm.namer = newNamer(f, vm.version)
 	if err := f.err(); err != nil {
 		return nil, err
 	}

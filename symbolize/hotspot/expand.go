@@ -7,6 +7,30 @@ import (
 // maxExpanded is half of what the cache of names may hold.
 const maxExpanded = 1 << 13
 
+// namer is what a VM needs to name frames.
+type namer struct {
+	symbols      symbolLayout
+	methodLayout methodLayout
+	debug        debugLayout
+	excess       byte // of the digits of compressed numbers
+
+	methods   map[uint64]*method
+	methodsOf uint64 // the generation of pages that they were made from
+
+	expanded, expandedOld map[Physical][]Frame
+}
+
+func newNamer(f *finder, v Version) namer {
+	n := namer{
+		symbols: newSymbolLayout(f), methodLayout: newMethodLayout(f), debug: newDebugLayout(f),
+		methods: map[uint64]*method{}, expanded: map[Physical][]Frame{},
+	}
+	if v.Major >= 20 {
+		n.excess = 1
+	}
+	return n
+}
+
 // Expand returns the frames that a physical frame stands for, innermost first: the calls that the compiler inlined, then
 // the method that was compiled. The result is shared; do not change it. ErrGone: p is not there any more.
 func (vm *VM) Expand(p Physical) ([]Frame, error) {

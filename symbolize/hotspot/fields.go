@@ -44,7 +44,6 @@ func (vm *VM) fieldOffset(klass uint64, name, signature string) (uint64, error) 
 func (vm *VM) ownFieldOffset(klass uint64, name, signature string) (uint64, error) {
 	f := vm.find()
 	constantsAt, firstAt := f.offset("InstanceKlass", "_constants"), f.size("ConstantPool")
-	symbol := symbolLayout{f.offset("Symbol", "_length"), f.offset("Symbol", "_body", "_body[0]")}
 	if err := f.err(); err != nil {
 		return 0, err
 	}
@@ -60,9 +59,9 @@ func (vm *VM) ownFieldOffset(klass uint64, name, signature string) (uint64, erro
 		if field.static || field.injected {
 			continue
 		}
-		same, err := vm.isSymbol(symbol, constants+firstAt+8*uint64(field.name), name)
+		same, err := vm.isSymbol(constants+firstAt+8*uint64(field.name), name)
 		if err == nil && same {
-			same, err = vm.isSymbol(symbol, constants+firstAt+8*uint64(field.signature), signature)
+			same, err = vm.isSymbol(constants+firstAt+8*uint64(field.signature), signature)
 		}
 		if err != nil {
 			return 0, fmt.Errorf("fields of a class: %w", err)
@@ -74,19 +73,17 @@ func (vm *VM) ownFieldOffset(klass uint64, name, signature string) (uint64, erro
 	return 0, errNoField
 }
 
-type symbolLayout struct{ length, body uint64 }
-
 // isSymbol reports whether the Symbol that a constant refers to is this text.
-func (vm *VM) isSymbol(l symbolLayout, constant uint64, text string) (bool, error) {
+func (vm *VM) isSymbol(constant uint64, text string) (bool, error) {
 	at, err := vm.u64(constant)
 	if err != nil {
 		return false, err
 	}
-	n, err := vm.u16(at + l.length)
+	n, err := vm.u16(at + vm.symbols.length)
 	if err != nil || int(n) != len(text) {
 		return false, err
 	}
-	body, err := vm.bytes(at+l.body, len(text))
+	body, err := vm.bytes(at+vm.symbols.body, len(text))
 	return string(body) == text, err
 }
 
