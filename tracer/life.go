@@ -40,7 +40,9 @@ func (t *Tracer) dispatch(e *bpf.Event) error {
 	}
 	r := &t.current
 	*r = t.record(e)
-	if e.Stack == bpf.StackTaken {
+	if e.Stack > bpf.StackTaken {
+		r.ev.Stack = uint32(e.Stack - bpf.StackTaken)
+	} else if e.Stack == bpf.StackTaken {
 		var err error
 		if r.ev.Stack, err = t.claimStack(s, e); err != nil {
 			return err

@@ -35,6 +35,14 @@ type StackCounters struct {
 	Failed      uint64 // nothing could be read at the stack pointer
 }
 
+// What vma.Event.Stack says of a call whose stack was asked for and is not
+// there, in the order of enum stack_status. Tickets are larger than 1<<31.
+const (
+	StackLimited = 1 + iota // above Options.StackRate
+	StackDropped            // the ring was full
+	StackFailed             // nothing could be read at the stack pointer
+)
+
 // ticketBit tells tickets from the ledger's numbers of stacks.
 const ticketBit = 1 << 31
 

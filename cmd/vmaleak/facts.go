@@ -32,7 +32,8 @@ func (s *session) facts(b *leak.Space) leak.Facts {
 	}
 	c := t.sp.Events
 	f.Events = leak.Events{Received: c.Received, Applied: c.Applied, Failed: c.Failed, Lost: c.Lost, Gaps: c.Gaps,
-		Resyncs: c.Resyncs, Audits: c.Audits, DriftBytes: c.DriftBytes, Untraced: c.Untraced}
+		Resyncs: c.Resyncs, Audits: c.Audits, DriftBytes: c.DriftBytes, Untraced: c.Untraced,
+		Stacks: s.stacks.countsOf(t.sp)}
 	if t.namer != nil {
 		e := t.namer.Effects()
 		f.Effects = leak.Effects{Dumps: e.Dumps, DumpPauseNS: int64(e.DumpPause)}
@@ -84,7 +85,7 @@ func (s *session) header(now time.Time, brief bool) leak.Header {
 	for _, pid := range s.o.pids {
 		pids = append(pids, strconv.Itoa(pid))
 	}
-	for k, v := range map[string]string{"audit": s.o.audit.String(), "backend": s.o.backend, "ring": s.o.ring.String(),
+	for k, v := range map[string]string{"audit": s.o.audit.String(), "stacks": s.o.stacks, "stack-min": s.o.stackMin.String(), "backend": s.o.backend, "ring": s.o.ring.String(),
 		"pids": strings.Join(pids, ","), "targets": s.describe(), "command": strings.Join(s.o.command, " ")} {
 		if v != "" {
 			h.Tool.Options[k] = strings.ToValidUTF8(v, "\ufffd")

@@ -25,6 +25,7 @@ type session struct {
 	host    symbolize.Host
 	started time.Time
 	out     *output
+	stacks  *stacks // nil: none are taken
 	warn    warnings
 	cmd     *command
 
@@ -67,10 +68,11 @@ func trace(ctx context.Context, e env, o *traceOptions) error {
 	defer signal.Stop(signals)
 	s := &session{
 		env: e, o: o, signals: signals, host: host, started: time.Now(), sel: o.selector(),
-		books: leak.New(leak.Options{KeepEnded: keepEnded}), warn: warnings{},
+		warn:    warnings{},
 		targets: map[*tracer.Space]*target{}, ofBooks: map[*leak.Space]*target{},
 		named: map[int]bool{}, failed: map[symbolize.Match]bool{}, fetched: make(chan fetch, 16),
 	}
+	s.books = leak.New(leak.Options{KeepEnded: keepEnded, Stack: func(number uint32) *leak.Stack { return s.stacks.of(number) }})
 	s.out = newOutput(s)
 	err := s.start()
 	if err == nil {
@@ -102,6 +104,7 @@ func (s *session) run(ctx context.Context) error {
 		if err := s.tr.Poll(time.Now().Add(50 * time.Millisecond)); err != nil {
 			return err
 		}
+		s.takeStacks()
 		now = time.Now()
 		select {
 		case sig := <-s.signals:
@@ -230,6 +233,9 @@ func (s *session) settleState(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.freshStacks(); err != nil {
+		return err
+	}
 	delete(s.warn, "in-flight")
 	if len(inFlight) > 0 {
 		s.warn.add("in-flight", "a call was still under way: the state shown is the one before it", uint64(len(inFlight)))
@@ -256,6 +262,7 @@ func (s *session) close() error {
 	for _, t := range s.ofBooks {
 		t.close()
 	}
+	s.stacks.close()
 	if s.cmd != nil && s.o.kill {
 		errs = append(errs, s.cmd.stop())
 	}

@@ -36,9 +36,15 @@ func (s *session) start() error {
 	if err != nil {
 		return err
 	}
-	s.tr, err = tracer.Open(tracer.Options{Ring: int(s.o.ring), Backend: s.o.backend, Audit: time.Duration(s.o.audit)}, vmopt, s)
+	s.tr, err = tracer.Open(tracer.Options{Ring: int(s.o.ring), Backend: s.o.backend, Audit: time.Duration(s.o.audit),
+		Stacks: s.o.takesStacks(), StackMin: uint64(s.o.stackMin)}, vmopt, s)
 	if err != nil {
 		return err
+	}
+	if why := s.tr.Backend.NoStacks; why != "" {
+		s.warn.add("no-stacks", "no stacks are taken: "+why, 1)
+	} else if s.o.takesStacks() {
+		s.stacks = newStacks()
 	}
 	debug.FreeOSMemory() // the kernel's types, which only loading needs
 	if s.tr.Backend.Mode == tracer.EnterExit {

@@ -56,6 +56,10 @@ func (s *session) Open(sp *tracer.Space) {
 	s.targets[sp] = t
 	s.ofBooks[t.books] = t
 	s.out.target(sp.PID())
+	if sp.Exec > 0 {
+		s.stacks.forget(sp.PID())
+	}
+	s.stacks.prepare(sp.PID())
 	switch {
 	case sp.Parent != "": // a fork: most exec at once
 	case sp.Comm == "" || s.named[sp.PID()]:
@@ -113,9 +117,6 @@ func (s *session) Apply(sp *tracer.Space, ev *vma.Event, d *vma.Delta) {
 	}
 }
 
-// Stack implements tracer.Handler: no stacks are asked for yet.
-func (s *session) Stack(*tracer.Space, uint32, *tracer.Stack) {}
-
 // End implements tracer.Handler.
 func (s *session) End(sp *tracer.Space, at time.Time, by string) {
 	t := s.targets[sp]
@@ -128,6 +129,9 @@ func (s *session) End(sp *tracer.Space, at time.Time, by string) {
 	t.ended = true
 	t.close()
 	t.books.End(at, by)
+	if by != leak.EndedExec {
+		s.stacks.forget(sp.PID())
+	}
 	if s.unasked++; s.unasked > 2*keepEnded {
 		s.askEnded(at)
 	}
@@ -151,6 +155,7 @@ func (s *session) forgetEnded() {
 	for b, t := range s.ofBooks {
 		if t.ended {
 			delete(s.ofBooks, b)
+			s.stacks.drop(t.sp)
 		}
 	}
 }

@@ -27,6 +27,9 @@ type traceOptions struct {
 	minSize                            size
 	files                              files
 	attach                             string
+	stacks                             string
+	stackMin                           size
+	fullStacks                         bool
 	noSave, noTUI                      bool
 	readyFile                          string
 	failOnLeak                         bool
@@ -79,6 +82,8 @@ func (o *traceOptions) check() error {
 		return fmt.Errorf("--top %d shows nothing: at least 1", o.top)
 	case o.attach != "auto" && o.attach != "yes" && o.attach != "no":
 		return fmt.Errorf("--attach=%s is none of auto, yes and no", o.attach)
+	case o.stacks != "auto" && o.stacks != "off":
+		return fmt.Errorf("--stacks=%s is neither auto nor off", o.stacks)
 	case o.backend != "" && o.backend != tracer.LockSequence && o.backend != tracer.EnterExit:
 		return fmt.Errorf("--backend %s is neither %s nor %s", o.backend, tracer.LockSequence, tracer.EnterExit)
 	case o.ring != 0 && (o.ring&(o.ring-1) != 0 || o.ring < size(os.Getpagesize()) || o.ring > 1<<30):
@@ -101,6 +106,11 @@ func (o *traceOptions) check() error {
 func (o *traceOptions) selector() symbolize.Selector {
 	return symbolize.Selector{PIDs: o.pids, Names: o.names, JVM: o.jvm, Comm: o.comm, CGroup: o.cgroup,
 		Unit: o.unit, Pod: o.pod, Container: o.container}
+}
+
+// takesStacks reports whether stacks are asked for: one row for each JVM shows none.
+func (o *traceOptions) takesStacks() bool {
+	return o.stacks != "off" && !(o.all && o.files.none())
 }
 
 // saves reports whether the trace saves itself to ./vmaleak-PID.json.zst.
