@@ -26,6 +26,8 @@ type VM struct {
 
 	flags map[string]flag // nil until one is asked for
 	heap  *heap           // nil until an object is looked at
+	walk  walkLayout
+	cont  contLayout
 	threadList
 	namer
 }
@@ -59,6 +61,7 @@ func New(mem Memory, symbol func(name string) (uint64, bool)) (*VM, error) {
 	f := vm.find()
 	vm.blobLayout, vm.blobs = newBlobLayout(f), map[uint64]*blob{}
 	vm.namer = newNamer(f, vm.version)
+	vm.walk, vm.cont = newWalkLayout(f, vm.version), newContLayout(f)
 	if err := f.err(); err != nil {
 		return nil, err
 	}

@@ -32,13 +32,16 @@ type Words interface {
 	Word(addr uint64) (uint64, error)
 }
 
-// Cursor is a place on a stack: the frame that Step describes next.
+// Cursor is a place on a stack: the frame that Step describes next. From one frame of generated code to the next it must be
+// the same one.
 type Cursor struct {
 	PC, SP, FP, LR uint64 // LR is for arm64's top frames only
 	Top            bool   // PC was interrupted rather than left by a call
 	Words          Words
 	TID            int  // of the thread, as the VM sees it
 	Continued      bool // the frames from here on came from a virtual thread's heap
+
+	callee uint64 // the SP of the frame that Step has left
 }
 
 // Kind is the kind of a physical frame.

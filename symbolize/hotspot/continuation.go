@@ -1,0 +1,357 @@
+package hotspot
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrInHeap: a virtual thread's callers lie in the heap, and cannot be read as they were when the stack was copied.
+var ErrInHeap = errors.New("callers in heap")
+
+const (
+	maxChunks    = 1 << 10
+	maxChunk     = 1 << 19       // words of a chunk
+	maxArguments = 256*word + 16 // between the thawed frames and the entry: arguments on the stack, alignment
+	maxBottom    = 64 << 10      // bytes of the frame above the barrier
+	heapRetries  = 3
+)
+
+// contLayout is where a VM keeps the frames of virtual threads (21).
+type contLayout struct {
+	ok        bool
+	entry     uint64 // JavaThread: the entry of what is mounted on it
+	entrySize uint64
+	returnPC  uint64 // address of the variable: where the outermost frame of a virtual thread returns to
+	layoutAt  uint64 // Klass
+
+	fields *contFields // found with the first one
+}
+
+// contFields are the fields of VirtualThread, Continuation and StackChunk, and the class of the latter.
+type contFields struct {
+	cont, tail       uint64
+	parent, size, sp uint64
+	bottom           uint64
+	arguments        bool // bottom is how many words of arguments lie above it (21)
+	chunkKlass       uint64
+	stack            uint64 // where in a chunk its words begin
+}
+
+func newContLayout(f *finder) contLayout {
+	if _, ok := f.table.size("ContinuationEntry"); !ok {
+		return contLayout{}
+	}
+	return contLayout{
+		ok:        true,
+		entry:     f.offset("JavaThread", "_cont_entry"),
+		entrySize: (f.size("ContinuationEntry") + 15) &^ 15,
+		returnPC:  f.static("ContinuationEntry", "_return_pc"),
+		layoutAt:  f.offset("Klass", "_layout_helper"),
+	}
+}
+
+// heapStack is the Words of the frames of a virtual thread that lie in the heap, as they were read at once. Its addresses are
+// those of the heap; pointers from frame to frame are relative there.
+type heapStack struct {
+	chunks []chunk // the rest, innermost first
+	thread Words   // of the thread itself
+	entry  uint64  // where it goes on there
+}
+
+// chunk is a StackChunk.
+type chunk struct {
+	at, sp, end uint64 // of the object, of its innermost frame, of its frames
+	low         uint64 // address of the first of words
+	words       []byte
+}
+
+// Word implements Words.
+func (h *heapStack) Word(addr uint64) (uint64, error) {
+	k := &h.chunks[0]
+	off := addr - k.low
+	if addr < k.low || off+word > uint64(len(k.words)) {
+		return 0, fmt.Errorf("%w: a frame reaches out of its chunk", ErrFrame)
+	}
+	return binary.LittleEndian.Uint64(k.words[off:]), nil
+}
+
+// ends says whether a frame that reaches up to addr is the outermost one of its chunk.
+func (h *heapStack) ends(addr uint64) bool { return addr >= h.chunks[0].end }
+
+// heapOf is nil while c is on the thread's own stack.
+func heapOf(c *Cursor) *heapStack {
+	h, _ := c.Words.(*heapStack)
+	return h
+}
+
+// atBarrier says whether c has come to the return barrier: the thawed frames' outermost returns to it, as their callers are
+// still in the heap.
+//
+//	thread's stack     innermost … thawed frames | barrier          entry frame, carrier's frames
+//	heap                                          chunk | its parent …
+func (vm *VM) atBarrier(c *Cursor, b *blob) bool {
+	return vm.cont.ok && b.kind == blobStub && strings.Contains(strings.ToLower(b.name), "continuation") && heapOf(c) == nil
+}
+
+// enterHeap moves c from the barrier to the innermost frame that is in the heap.
+func (vm *VM) enterHeap(c *Cursor) error {
+	thread, ok := vm.JavaThread(c.TID)
+	if !ok {
+		return fmt.Errorf("%w: no such thread", ErrInHeap)
+	}
+	// Not what was read a while ago: the thread runs on, and takes its callers out of the heap as it returns to them.
+	now := *vm
+	now.reader = vm.raw
+	for range heapRetries {
+		h, err := now.heapStack(c, thread)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrInHeap, err)
+		}
+		if h != nil {
+			vm.cont.fields = now.cont.fields
+			c.Words, c.Continued = h, true
+			return vm.enterChunk(c, h)
+		}
+	}
+	return fmt.Errorf("%w: they change too fast", ErrInHeap)
+}
+
+// heapStack reads all chunks of the virtual thread that c came from. It is nil when they changed while they were read.
+func (vm *VM) heapStack(c *Cursor, thread uint64) (*heapStack, error) {
+	entry, err := vm.u64(thread + vm.cont.entry)
+	if err != nil {
+		return nil, err
+	}
+	if entry < c.SP || entry > c.SP+maxArguments {
+		return nil, errors.New("another virtual thread is mounted, or none")
+	}
+	tail, err := vm.tail(thread)
+	if err != nil {
+		return nil, err
+	}
+	h := &heapStack{thread: c.Words, entry: entry}
+	for at := tail; at != 0; {
+		if len(h.chunks) == maxChunks {
+			return nil, errors.New("too many chunks")
+		}
+		k, parent, err := vm.chunk(at)
+		if err != nil {
+			return nil, err
+		}
+		if k.sp < k.end {
+			h.chunks = append(h.chunks, k)
+		}
+		at = parent
+	}
+	if len(h.chunks) == 0 {
+		return nil, errors.New("no frames there")
+	}
+	again, err := vm.tail(thread)
+	if err != nil {
+		return nil, err
+	}
+	for i := range h.chunks {
+		k, _, err := vm.chunk(h.chunks[i].at)
+		if err != nil || k.sp != h.chunks[i].sp || !bytes.Equal(k.words, h.chunks[i].words) {
+			return nil, err
+		}
+	}
+	if again != tail {
+		return nil, nil
+	}
+	return h, vm.unmoved(c)
+}
+
+// unmoved is nil if the frame above the barrier still waits for the call that it waited for when the stack was copied: then no
+// frame has left the heap since.
+func (vm *VM) unmoved(c *Cursor) error {
+	low := c.callee - word
+	if c.callee == 0 || low >= c.SP || c.SP-low > maxBottom {
+		return fmt.Errorf("%w: above the barrier", ErrFrame)
+	}
+	live, err := vm.bytes(low, int(c.SP-low))
+	if err != nil {
+		return err
+	}
+	for i := uint64(0); i < uint64(len(live)); i += word {
+		then, err := c.Words.Word(low + i)
+		if err != nil {
+			return err
+		}
+		if then != le64(live[i:]) {
+			return errors.New("the thread has returned since")
+		}
+	}
+	return nil
+}
+
+// tail returns the innermost chunk of what is mounted on a thread.
+func (vm *VM) tail(thread uint64) (uint64, error) {
+	l, err := vm.threadLayout()
+	if err != nil {
+		return 0, err
+	}
+	virtual, err := vm.handle(thread + l.virtual)
+	if err != nil {
+		return 0, err
+	}
+	virtual, klass, err := vm.object(virtual)
+	if err != nil {
+		return 0, err
+	}
+	if vm.cont.fields == nil {
+		if vm.cont.fields, err = vm.findContFields(virtual, klass); err != nil {
+			return 0, err
+		}
+	}
+	cont, err := vm.reference(virtual + vm.cont.fields.cont)
+	if err != nil {
+		return 0, err
+	}
+	return vm.reference(cont + vm.cont.fields.tail)
+}
+
+// reference follows a reference in an object to where that is now; 0 if there is none.
+func (vm *VM) reference(at uint64) (uint64, error) {
+	ref, err := vm.fieldOop(at)
+	if err != nil || ref == 0 {
+		return 0, err
+	}
+	ref, _, err = vm.object(ref)
+	return ref, err
+}
+
+// findContFields begins at a virtual thread that has frames in the heap.
+func (vm *VM) findContFields(virtual, klass uint64) (*contFields, error) {
+	const (
+		continuation = "Ljdk/internal/vm/Continuation;"
+		stackChunk   = "Ljdk/internal/vm/StackChunk;"
+	)
+	f := &contFields{}
+	var err error
+	if f.cont, err = vm.fieldOffset(klass, "cont", continuation); err != nil {
+		return nil, err
+	}
+	cont, err := vm.fieldOop(virtual + f.cont)
+	if err != nil {
+		return nil, err
+	}
+	if cont, klass, err = vm.object(cont); err != nil {
+		return nil, err
+	}
+	if f.tail, err = vm.fieldOffset(klass, "tail", stackChunk); err != nil {
+		return nil, err
+	}
+	tail, err := vm.fieldOop(cont + f.tail)
+	if err != nil {
+		return nil, err
+	}
+	if _, klass, err = vm.object(tail); err != nil {
+		return nil, err
+	}
+	for _, field := range []struct {
+		to              *uint64
+		name, signature string
+	}{{&f.parent, "parent", stackChunk}, {&f.size, "size", "I"}, {&f.sp, "sp", "I"}} {
+		if *field.to, err = vm.fieldOffset(klass, field.name, field.signature); err != nil {
+			return nil, err
+		}
+	}
+	if f.bottom, err = vm.fieldOffset(klass, "bottom", "I"); err != nil {
+		if f.bottom, err = vm.fieldOffset(klass, "argsize", "I"); err != nil {
+			return nil, err
+		}
+		f.arguments = true
+	}
+	size, err := vm.u32(klass + vm.cont.layoutAt)
+	if err != nil {
+		return nil, err
+	}
+	f.chunkKlass, f.stack = klass, uint64(size)&^(word-1)
+	if f.stack > maxOffset {
+		return nil, fmt.Errorf("chunks begin with %d bytes", f.stack)
+	}
+	return f, nil
+}
+
+// chunk reads a StackChunk and where its parent is, 0 if it has none.
+func (vm *VM) chunk(at uint64) (k chunk, parent uint64, err error) {
+	f := vm.cont.fields
+	_, klass, err := vm.object(at)
+	if err != nil {
+		return k, 0, err
+	}
+	if klass != f.chunkKlass {
+		return k, 0, fmt.Errorf("chunk at %#x: %w", at, errNoObject)
+	}
+	var n [3]uint32 // size, sp, bottom
+	for i, offset := range []uint64{f.size, f.sp, f.bottom} {
+		if n[i], err = vm.u32(at + offset); err != nil {
+			return k, 0, err
+		}
+	}
+	if f.arguments {
+		n[2] = n[0] - n[2]
+	}
+	size, sp, bottom := n[0], n[1], n[2]
+	if size > maxChunk || sp > size || bottom > size || sp < bottom && sp < linkWords {
+		return k, 0, fmt.Errorf("chunk of %d words: frames from %d to %d", size, sp, bottom)
+	}
+	stack := at + f.stack
+	k = chunk{at: at, sp: stack + uint64(sp)*word, end: stack + uint64(bottom)*word}
+	if sp < bottom {
+		k.low = k.sp - linkWords*word
+		if k.words, err = vm.bytes(k.low, int(size-sp+linkWords)*word); err != nil {
+			return k, 0, err
+		}
+	}
+	parent, err = vm.reference(at + f.parent)
+	return k, parent, err
+}
+
+// enterChunk moves c to the innermost frame of the first chunk.
+func (vm *VM) enterChunk(c *Cursor, h *heapStack) error {
+	c.SP = h.chunks[0].sp
+	pc, err := h.Word(c.SP - word)
+	if err != nil {
+		return err
+	}
+	link := c.SP - linkWords*word
+	fp, err := h.Word(link)
+	if err != nil {
+		return err
+	}
+	c.PC = pc
+	c.FP, err = vm.unrelative(pc, link, fp)
+	return err
+}
+
+// leaveChunk moves c from the outermost frame of a chunk to the next chunk, or back to the thread's stack.
+func (vm *VM) leaveChunk(c *Cursor, h *heapStack) error {
+	if len(h.chunks) > 1 {
+		rest := &heapStack{chunks: h.chunks[1:], thread: h.thread, entry: h.entry}
+		c.Words = rest
+		return vm.enterChunk(c, rest)
+	}
+	pc, err := vm.u64(vm.cont.returnPC)
+	if err != nil {
+		return fmt.Errorf("return address of the entry frame: %w", err)
+	}
+	c.PC, c.SP, c.FP, c.Words = pc, h.entry, h.entry+vm.cont.entrySize, h.thread
+	return nil
+}
+
+// unrelative returns the frame pointer of a frame in the heap, by what is kept for it below its stack pointer.
+func (vm *VM) unrelative(pc, link, value uint64) (uint64, error) {
+	b, err := vm.blobFor(pc)
+	if err != nil {
+		return 0, err
+	}
+	if b.kind == blobInterpreter {
+		return link + value*word, nil
+	}
+	return value, nil
+}
