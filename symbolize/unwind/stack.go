@@ -32,13 +32,13 @@ type Frame struct {
 	Line     int
 	Module   string // path as the target knows it
 	BuildID  string // hexadecimal, empty where the file has none
-	Offset   uint64 // in the file, of the call's return address (of the innermost frame: of its instruction)
+	Offset   uint64 // address inside the call's instruction in the ELF file's own numbers, as addr2line takes it
 }
 
 // Stack is a stack with its names, innermost frame first. It is immutable and
 // shared: equal stacks are one pointer.
 type Stack struct {
-	ID     string // 16 hex digits over the frames' names, equal across processes and hosts
+	ID     string // 16 hex digits over the frames' names and the status, equal across processes and hosts
 	Status Status
 	Reason string // one of few fixed phrases, empty if there is nothing to say
 	Frames []Frame

@@ -1,0 +1,86 @@
+package unwind
+
+import (
+	"crypto/sha256"
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// modules are the files that are or were mapped, shared between processes.
+type modules struct {
+	limit int // of those that nobody uses any more
+	last  uint32
+	known map[fileKey]*module
+	idle  []*module // without users, oldest first
+}
+
+// load returns the module of an area, or why there is none.
+func (ms *modules) load(pid int, a *area) (*module, string) {
+	if !a.isFile() {
+		return nil, reasonJIT
+	}
+	m := &module{name: a.name}
+	if a.name == "[vdso]" {
+		mem, bytes, err := readMemory(pid, a)
+		if err != nil {
+			return nil, reasonFile
+		}
+		sum := sha256.Sum256(bytes)
+		m.key = fileKey{name: a.name, vdso: string(sum[:])}
+		m.image, err = openImage(mem)
+		if err != nil {
+			return nil, reasonFile
+		}
+	} else {
+		f, key, err := openMapped(pid, a)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			return nil, reasonGone
+		}
+		if err != nil {
+			return nil, reasonFile
+		}
+		if known := ms.known[key]; known != nil {
+			if known.disk == nil {
+				known.disk, known.image.file = f, f
+			} else {
+				f.Close()
+			}
+			return known, ""
+		}
+		m.key, m.disk = key, f
+		if m.image, err = openImage(f); err != nil {
+			f.Close()
+			return nil, reasonFile
+		}
+	}
+	if known := ms.known[m.key]; known != nil {
+		return known, ""
+	}
+	ms.last++
+	m.id = ms.last
+	ms.known[m.key] = m
+	return m, ""
+}
+
+// release takes one user off a module. Without users its file is closed, since an
+// open file keeps a container's file system busy; its tables stay for a while.
+func (ms *modules) release(m *module) {
+	if m.users--; m.users > 0 {
+		return
+	}
+	if m.disk != nil {
+		m.disk.Close()
+		m.disk = nil
+	}
+	m.names.close()
+	m.names = nil
+	ms.idle = append(ms.idle, m)
+	for len(ms.idle) > ms.limit {
+		if old := ms.idle[0]; old.users == 0 && ms.known[old.key] == old {
+			delete(ms.known, old.key)
+		}
+		ms.idle = ms.idle[1:]
+	}
+}
