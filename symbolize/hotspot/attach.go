@@ -32,8 +32,8 @@ type VM struct {
 	namer
 }
 
-// Attach makes the VM that runs in the process pid readable. The errors are ErrNotHotSpot (no HotSpot VM there, nor will
-// there be one), ErrNotReady (try again), or those of reading the process. The process notices nothing.
+// Attach makes the VM that runs in the process pid readable. The errors are ErrNotHotSpot (no HotSpot VM; a process that has
+// just begun may still load one), ErrNotReady (try again), or those of reading the process. The process notices nothing.
 func Attach(pid int) (*VM, error) {
 	base, err := findLibjvm(pid)
 	if err != nil {
@@ -51,24 +51,31 @@ func Attach(pid int) (*VM, error) {
 func New(mem Memory, symbol func(name string) (uint64, bool)) (*VM, error) {
 	cache := NewPageCache(mem)
 	vm := &VM{reader: reader{cache}, raw: reader{mem}, cache: cache}
-	var err error
-	if vm.table, err = readTable(vm, symbol); err != nil {
+	err := vm.init(symbol)
+	if unsettled := vm.table.settled(vm.raw); unsettled != nil {
+		return nil, unsettled
+	}
+	if err != nil {
 		return nil, err
 	}
+	return vm, nil
+}
+
+func (vm *VM) init(symbol func(name string) (uint64, bool)) (err error) {
+	if vm.table, err = readTable(vm, symbol); err != nil {
+		return err
+	}
 	if vm.version, err = readVersion(vm.reader, vm.table); err != nil {
-		return nil, err
+		return err
 	}
 	f := vm.find()
 	vm.blobLayout, vm.blobs = newBlobLayout(f), map[uint64]*blob{}
 	vm.namer = newNamer(f, vm.version)
 	vm.walk, vm.cont = newWalkLayout(f, vm.version), newContLayout(f)
 	if err := f.err(); err != nil {
-		return nil, err
+		return err
 	}
-	if err := vm.Resync(); err != nil {
-		return nil, err
-	}
-	return vm, nil
+	return vm.Resync()
 }
 
 // Resync forgets what was read and reads the code heaps again.

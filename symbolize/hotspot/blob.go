@@ -40,6 +40,8 @@ type blob struct {
 	deopt     uint64 // the pc that a deoptimized frame is made to return to; 0 if there is none
 	deoptMH   uint64 // likewise in calls of method handles
 	origPC    uint32 // offset from the frame's (unextended) sp of the pc that the frame had before
+	debug     debug
+	debugErr  error // why debug is not known
 }
 
 // isNmethod: also the wrapper of a native method is one.
@@ -147,18 +149,16 @@ func (l *blobLayout) at(mem reader, addr, end uint64) (*blob, error) {
 		return nil, fmt.Errorf("name of the code blob at %#x: %w", addr, err)
 	}
 	b.kind = l.kindOf(b, p)
-	if !b.isNmethod() {
-		return b, nil
-	}
-	if p, err = mem.bytes(addr, int(l.nmethodSize)+spare); err != nil {
-		return nil, fmt.Errorf("nmethod at %#x: %w", addr, err)
-	}
-	b.compileID, b.method, b.origPC = le32(p[l.compileID:]), le64(p[l.method:]), le32(p[l.origPC:])
-	b.deopt = b.inside(l.address(addr, p[l.deopt:]))
-	if l.hasDeoptMH {
-		b.deoptMH = b.inside(l.address(addr, p[l.deoptMH:]))
-	}
 	return b, nil
+}
+
+// nmethod fills in what the structure p says of an nmethod.
+func (b *blob) nmethod(l *blobLayout, p []byte) {
+	b.compileID, b.method, b.origPC = le32(p[l.compileID:]), le64(p[l.method:]), le32(p[l.origPC:])
+	b.deopt = b.inside(l.address(b.addr, p[l.deopt:]))
+	if l.hasDeoptMH {
+		b.deoptMH = b.inside(l.address(b.addr, p[l.deoptMH:]))
+	}
 }
 
 // inside returns an address that lies in the blob's code or the stubs after it, else 0: -1 stands for `none`.
@@ -199,11 +199,7 @@ const maxBlobs = 1 << 14
 // blobFor returns the blob whose code pc lies in. What it knows is at most 200 ms old, for code is freed and its place used
 // again. ErrGone: nothing is there (any more).
 func (vm *VM) blobFor(pc uint64) (*blob, error) {
-	if g := vm.cache.generation(); g != vm.blobsOf || len(vm.blobs) >= maxBlobs {
-		clear(vm.blobs)
-		vm.blobsOf = g
-	}
-	if b, ok := vm.blobs[pc]; ok {
+	if b, ok := vm.knownBlob(pc); ok {
 		return b, nil
 	}
 	b, err := vm.blobAround(pc)
@@ -219,11 +215,28 @@ func (vm *VM) blobFor(pc uint64) (*blob, error) {
 
 // blobAt returns the blob whose structure begins at addr.
 func (vm *VM) blobAt(addr uint64) (*blob, error) {
+	if b, ok := vm.knownBlob(addr); ok && b.addr == addr {
+		return b, nil
+	}
 	b, err := vm.blobAround(addr)
-	if err == nil && b.addr != addr {
+	if err != nil {
+		return nil, err
+	}
+	if b.addr != addr {
 		return nil, fmt.Errorf("%w: no blob begins at %#x", ErrGone, addr)
 	}
-	return b, err
+	vm.blobs[addr] = b
+	return b, nil
+}
+
+// knownBlob looks a blob up by a pc, or by its own address, which is no pc.
+func (vm *VM) knownBlob(addr uint64) (*blob, bool) {
+	if g := vm.cache.generation(); g != vm.blobsOf || len(vm.blobs) >= maxBlobs {
+		clear(vm.blobs)
+		vm.blobsOf = g
+	}
+	b, ok := vm.blobs[addr]
+	return b, ok
 }
 
 func (vm *VM) blobAround(addr uint64) (*blob, error) {
@@ -231,5 +244,15 @@ func (vm *VM) blobAround(addr uint64) (*blob, error) {
 	if err != nil {
 		return nil, err
 	}
-	return vm.blobLayout.at(vm.reader, begin, end)
+	b, err := vm.blobLayout.at(vm.reader, begin, end)
+	if err != nil || !b.isNmethod() {
+		return b, err
+	}
+	p, err := vm.bytes(begin, int(vm.blobLayout.nmethodSize)+spare)
+	if err != nil {
+		return nil, err
+	}
+	b.nmethod(vm.blobLayout, p)
+	b.debug, b.debugErr = vm.debug.read(b, p)
+	return b, nil
 }

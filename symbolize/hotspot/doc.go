@@ -16,7 +16,8 @@ import "errors"
 
 // What a caller may match.
 var (
-	// ErrNotHotSpot: the process runs no HotSpot VM that can be read (another program, OpenJ9, a native image).
+	// ErrNotHotSpot: the process runs no HotSpot VM that can be read (another program, OpenJ9, a native image), or has not
+	// loaded it yet.
 	ErrNotHotSpot = errors.New("not a HotSpot VM")
 	// ErrNotReady: the VM has only begun to start; try again later.
 	ErrNotReady = errors.New("the VM is still starting")

@@ -18,12 +18,15 @@ type namer struct {
 	methodsOf uint64 // the generation of pages that they were made from
 
 	expanded, expandedOld map[Physical][]Frame
+
+	scratch []byte // for the head of an nmethod
 }
 
 func newNamer(f *finder, v Version) namer {
 	n := namer{
 		symbols: newSymbolLayout(f), methodLayout: newMethodLayout(f), debug: newDebugLayout(f),
 		methods: map[uint64]*method{}, expanded: map[Physical][]Frame{},
+		scratch: make([]byte, f.size("HeapBlock")+f.size("nmethod")+spare),
 	}
 	if v.Major >= 20 {
 		n.excess = 1
@@ -102,8 +105,8 @@ func (vm *VM) compiled(p Physical) ([]Frame, error) {
 // still asks the VM itself, past the cache, whether an nmethod is there: if so, what was read of it belongs to it.
 func (vm *VM) still(b *blob) error {
 	header := vm.code.headerSize
-	p, err := vm.raw.bytes(b.addr-header, int(header+vm.blobLayout.nmethodSize)+spare)
-	if err != nil {
+	p := vm.scratch[:header+vm.blobLayout.compileID+4]
+	if err := vm.raw.Read(b.addr-header, p); err != nil {
 		return err
 	}
 	if p[vm.code.used] != blockUsed || le32(p[header+vm.blobLayout.compileID:]) != b.compileID {
@@ -120,15 +123,10 @@ func (vm *VM) unfold(b *blob, pos uint32) ([]Frame, error) {
 	var scopes []scope
 	near := false
 	if b.kind == blobNmethod {
-		p, err := vm.bytes(b.addr, int(vm.blobLayout.nmethodSize)+spare)
-		if err != nil {
-			return nil, err
+		if b.debugErr != nil {
+			return nil, b.debugErr
 		}
-		d, err := vm.debug.read(b, p)
-		if err != nil {
-			return nil, err
-		}
-		if scopes, near, err = vm.scopesAt(d, pos); err != nil {
+		if scopes, near, err = vm.scopesAt(b.debug, pos); err != nil {
 			return nil, fmt.Errorf("nmethod at %#x: %w", b.addr, err)
 		}
 	}

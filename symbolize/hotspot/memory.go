@@ -51,8 +51,8 @@ const (
 // touches few pages. All pages are dropped at once, so that none is older than the cache's epoch.
 type PageCache struct {
 	mem   Memory
-	now   func() time.Time
-	epoch time.Time // when the oldest page was read
+	now   func() time.Duration // since any fixed time
+	epoch time.Duration        // when the oldest page was read
 	drops uint64
 	index map[uint64]int // page number -> its place in pages
 	pages [][]byte       // kept when dropped, to be used again
@@ -60,7 +60,8 @@ type PageCache struct {
 
 // NewPageCache returns an empty cache in front of mem.
 func NewPageCache(mem Memory) *PageCache {
-	return &PageCache{mem: mem, now: time.Now, index: map[uint64]int{}}
+	start := time.Now()
+	return &PageCache{mem: mem, now: func() time.Duration { return time.Since(start) }, index: map[uint64]int{}}
 }
 
 // Drop forgets all pages.
@@ -71,7 +72,7 @@ func (c *PageCache) Drop() {
 
 // generation drops what is too old and changes with each drop: what was made from the cache is as old as its generation.
 func (c *PageCache) generation() uint64 {
-	if len(c.index) > 0 && c.now().Sub(c.epoch) > maxAge {
+	if len(c.index) > 0 && c.now()-c.epoch > maxAge {
 		c.Drop()
 	}
 	return c.drops

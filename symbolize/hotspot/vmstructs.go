@@ -32,14 +32,35 @@ type table struct {
 	sizes  map[string]uint64
 	supers map[string]string
 	ints   map[string]int64 // the int and the long constants
+
+	variables map[uint64]uint64 // what was read of the variables that describe the tables, by address
 }
 
-// readTable reads the four tables whose variables symbol leads to.
+// readTable reads the four tables whose variables symbol leads to. With an error it returns what it has.
 func readTable(mem Memory, symbol func(name string) (uint64, bool)) (*table, error) {
 	t := &table{
 		fields: map[fieldKey]field{}, sizes: map[string]uint64{}, supers: map[string]string{}, ints: map[string]int64{},
+		variables: map[uint64]uint64{},
 	}
-	s := source{reader{mem}, symbol}
+	s := source{reader{mem}, symbol, t.variables}
+	if err := t.fill(s); err != nil {
+		return t, err
+	}
+	return t, nil
+}
+
+// settled says whether the tables' variables still are what they were when the tables were read. They are set as
+// libjvm.so is loaded, and whoever reads in between reads nonsense.
+func (t *table) settled(mem reader) error {
+	for addr, value := range t.variables {
+		if v, err := mem.u64(addr); err != nil || v != value {
+			return fmt.Errorf("%w: its tables are being made", ErrNotReady)
+		}
+	}
+	return nil
+}
+
+func (t *table) fill(s source) error {
 	err := s.rows("Struct", []string{"TypeName", "FieldName", "IsStatic", "Offset", "Address", "TypeString"}, func(row []uint64) error {
 		typ, name, err := s.names(row[0], row[1])
 		if err != nil {
@@ -58,7 +79,7 @@ func readTable(mem Memory, symbol func(name string) (uint64, bool)) (*table, err
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	err = s.rows("Type", []string{"TypeName", "SuperclassName", "Size"}, func(row []uint64) error {
 		typ, super, err := s.names(row[0], row[1])
@@ -69,7 +90,7 @@ func readTable(mem Memory, symbol func(name string) (uint64, bool)) (*table, err
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, kind := range []string{"IntConstant", "LongConstant"} {
 		err := s.rows(kind, []string{"Name", "Value"}, func(row []uint64) error {
@@ -84,16 +105,17 @@ func readTable(mem Memory, symbol func(name string) (uint64, bool)) (*table, err
 			return nil
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // source is where the tables are read from.
 type source struct {
 	reader
-	symbol func(name string) (uint64, bool)
+	symbol    func(name string) (uint64, bool)
+	variables map[uint64]uint64
 }
 
 // rows calls each with the columns of every row of the table of kind. The first column is a name; the table ends with the
@@ -149,6 +171,7 @@ func (s source) variable(name string) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("variable %s: %w", name, err)
 	}
+	s.variables[addr] = v
 	return v, nil
 }
 

@@ -59,6 +59,7 @@ public class Busy {
 				sink += String.format("%d %s", i, "x").length();
 			}
 		}
+		Thread.sleep(300); // for the compilers to come to an end
 		System.out.println("READY");
 		Thread.sleep(3_600_000);
 	}
