@@ -38,7 +38,7 @@ func (k *stacks) id(number uint32) *string {
 		return nil
 	}
 	n.used = true
-	return &n.ID
+	return valid(&n.ID)
 }
 
 // list is every stack that the document names, once, in order of id.
@@ -97,7 +97,7 @@ func (b *builder) topStacks(sums map[uint32]*PoolStack) []PoolStack {
 
 // clean is st with every text valid UTF-8 and no list null.
 func (st *Stack) clean() Stack {
-	c := Stack{st.ID, st.Status, valid(st.Reason), valid(st.Task), make([]Frame, len(st.Frames))}
+	c := Stack{*valid(&st.ID), st.Status, valid(st.Reason), valid(st.Task), make([]Frame, len(st.Frames))}
 	for i, f := range st.Frames {
 		c.Frames[i] = Frame{f.Kind, valid(f.Function), valid(f.File), f.Line, valid(f.Module), valid(f.BuildID), f.Offset}
 	}

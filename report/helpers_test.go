@@ -29,10 +29,14 @@ type scene struct {
 	addr  uint64
 	seq   uint64
 	facts leak.Facts
+
+	stacks []*leak.Stack
+	stack  uint32 // of the next mmap
 }
 
 func newScene(p leak.Process) *scene {
-	sc := &scene{l: leak.New(leak.Options{}), vm: vma.New(vma.Options{}), now: epoch, addr: 0x7f4674483000}
+	sc := &scene{vm: vma.New(vma.Options{}), now: epoch, addr: 0x7f4674483000}
+	sc.l = leak.New(leak.Options{Stack: func(n uint32) *leak.Stack { return sc.stacks[n-1] }})
 	truth := vma.New(vma.Options{})
 	truth.Apply(&vma.Event{Op: vma.OpMmap, Len: 31 * chunk, Prot: 3, Flags: unix.MAP_PRIVATE | unix.MAP_ANONYMOUS, Ret: 0x7f4600000000})
 	truth.Apply(&vma.Event{Op: vma.OpMmap, Len: 1 << 30, Flags: unix.MAP_PRIVATE | unix.MAP_ANONYMOUS, Ret: 0x100000000})
@@ -64,7 +68,7 @@ func (sc *scene) mmap(i int, length uint64) (addr uint64) {
 	sc.seq++
 	addr = sc.addr
 	ev := vma.Event{Seq: sc.seq, Time: sc.now.UnixNano(), Op: vma.OpMmap, Len: length, Prot: 3,
-		Flags: unix.MAP_PRIVATE | unix.MAP_ANONYMOUS, Ret: int64(addr), Thread: sc.facts.Threads[i].Thread}
+		Flags: unix.MAP_PRIVATE | unix.MAP_ANONYMOUS, Ret: int64(addr), Thread: sc.facts.Threads[i].Thread, Stack: sc.stack}
 	sc.s.Book(&ev, sc.vm.Apply(&ev))
 	sc.addr += (length + 8191) &^ 4095
 	return addr
@@ -142,6 +146,10 @@ func snapshots(t testing.TB) map[string]*leak.Snapshot {
 	}
 	sc.now = epoch.Add(time.Minute)
 	out["hostile"] = sc.snapshot(t, leak.SourceLive)
+
+	for name, s := range stackScenes(t) {
+		out[name] = s
+	}
 
 	sc = james().steps(2)
 	sc.s.End(sc.now.Add(time.Minute), leak.EndedOOM)

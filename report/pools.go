@@ -27,29 +27,28 @@ func (t *screen) row(name string, cells ...string) {
 	t.WriteByte('\n')
 }
 
-// pools writes the top pools and their top threads.
-func (t *screen) pools(e *leak.Entry) {
+// topPools is the pools to show, what grows most first.
+func (t *screen) topPools(e *leak.Entry) []leak.Pool {
 	pools := slices.Clone(e.Pools)
 	slices.SortStableFunc(pools, func(a, b leak.Pool) int {
 		return cmp.Or(cmp.Compare(perHour(&b), perHour(&a)), cmp.Compare(b.Committed, a.Committed))
 	})
-	pools = slices.DeleteFunc(pools, func(p leak.Pool) bool {
+	return slices.DeleteFunc(pools, func(p leak.Pool) bool {
 		return p.Growth.PerHour == nil && (p.Committed == 0 || p.Committed < t.o.MinSize)
 	})
+}
+
+// pools writes the top pools and their top threads.
+func (t *screen) pools(e *leak.Entry, pools []leak.Pool) {
 	if len(pools) == 0 {
 		return
-	}
-	members := map[string][]*leak.Thread{}
-	for i := range e.Threads {
-		if th := &e.Threads[i]; th.Outstanding > 0 {
-			members[poolOf(th)] = append(members[poolOf(th)], th)
-		}
 	}
 	var titles []string
 	for _, c := range poolHead {
 		titles = append(titles, c.title)
 	}
 	t.row("POOL/THREAD", titles...)
+	members := members(e)
 	for i := range pools[:min(len(pools), t.o.Top)] {
 		t.pool(e, &pools[i], members[pools[i].Name])
 	}
@@ -59,27 +58,30 @@ func (t *screen) pools(e *leak.Entry) {
 }
 
 // pool writes one pool, and its threads where there is more than one.
-func (t *screen) pool(e *leak.Entry, p *leak.Pool, threads []*leak.Thread) {
+func (t *screen) pool(e *leak.Entry, p *leak.Pool, threads []member) {
 	who, name := fmt.Sprintf("%d thr", p.Threads), poolName(p.Name)
-	if len(threads) == 1 {
-		who, name = tid(threads[0]), threadName(threads[0])
+	switch {
+	case p.Virtual:
+		who = "virtual"
+	case len(threads) == 1:
+		who, name = tid(threads[0].of), threadName(threads[0].of)
 	}
 	t.row(name, who, size(p.Committed), sizeOr(p.PreExisting, "?"), rate(p.Growth.PerHour), count(p.Mappings),
 		size(p.Released), mainSize(p.Size), clock(p.LastAt, cmp.Or(e.EndedAt, t.s.EndedAt)))
-	if len(threads) < 2 {
+	if len(threads) < 2 && !p.Virtual {
 		return
 	}
-	slices.SortStableFunc(threads, func(a, b *leak.Thread) int {
-		return cmp.Or(cmp.Compare(b.Committed, a.Committed), cmp.Compare(b.Outstanding, a.Outstanding))
-	})
 	shown := 0
 	for _, th := range threads[:min(len(threads), t.o.Top)] {
 		if th.Growth == nil && th.Committed < t.o.MinSize {
 			continue
 		}
 		shown++
-		t.row(" "+threadName(th), tid(th), size(th.Committed), "?", rate(th.Growth), count(th.Mappings),
-			size(th.Released), mainSize(th.Size), clock(th.LastAt, cmp.Or(e.EndedAt, t.s.EndedAt)))
+		grows, length, last := rate(th.Growth), mainSize(th.Size), clock(th.LastAt, cmp.Or(e.EndedAt, t.s.EndedAt))
+		if th.part {
+			grows, length, last = "?", "?", "?"
+		}
+		t.row(" "+threadName(th.of), tid(th.of), size(th.Committed), "?", grows, count(th.Mappings), size(th.Released), length, last)
 	}
 	if more := len(threads) - shown; more > 0 && shown > 0 {
 		t.line(fmt.Sprintf("  and %s", plural(uint64(more), "thread")))

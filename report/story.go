@@ -73,17 +73,19 @@ func (f *finding) holding() string {
 func (f *finding) spread() string {
 	var each, n uint64
 	same := true
-	for i := range f.e.Threads {
-		if t := &f.e.Threads[i]; poolOf(t) == f.p.Name && t.Mappings > 0 {
-			same = same && (n == 0 || t.Mappings == each)
-			each = t.Mappings
-			n++
-		}
+	for _, m := range members(f.e)[f.p.Name] {
+		same = same && (n == 0 || m.Mappings == each)
+		each = m.Mappings
+		n++
 	}
+	text := plural(n, "thread")
 	if same && n > 1 {
-		return fmt.Sprintf("%d threads with %d each", n, each)
+		text = fmt.Sprintf("%d threads with %d each", n, each)
 	}
-	return plural(n, "thread")
+	if f.p.Virtual {
+		text = "carried by " + text
+	}
+	return text
 }
 
 // growing says how a pool grows, "" if it does not.

@@ -19,7 +19,11 @@ type TextOptions struct {
 	Top     int    // pools, and threads of each, 0 = 10
 	MinSize uint64 // pools and threads that hold less are left out, unless they grow
 	Width   int    // columns, 0 = 80; no less than 72
-	Live    bool   // tables only: without the sentences of a final report
+	Live    bool   // tables only: without the sentences and the stacks of a final report
+
+	// FullStacks shows every frame of every stack that the snapshot lists of
+	// the pools in the table. Else the top pools have their top stacks, trimmed.
+	FullStacks bool
 }
 
 // Text writes the report for people: what grows, said in a sentence, then one
@@ -80,6 +84,7 @@ func (t *screen) summary() {
 	case f.p.Growth.PerHour != nil:
 		t.line(f.holding())
 		t.line("grows: " + f.growing())
+		t.source(f)
 		if p := f.p.PreExisting; p != nil && *p > 0 {
 			t.line(fmt.Sprintf("before the trace: %s more in mappings of this size", mebibytes(*p, 1)))
 		}
@@ -89,6 +94,14 @@ func (t *screen) summary() {
 			t.line(fmt.Sprintf("%s: %s", processName(f.e), quiet(f.e.Floor)))
 		}
 		t.line("held most: " + f.holding())
+		t.source(f)
+	}
+}
+
+// source says where a pool got most, if that is known.
+func (t *screen) source(f *finding) {
+	if text := f.source(); text != "" {
+		t.line(text)
 	}
 }
 
@@ -112,7 +125,8 @@ func (t *screen) process(e *leak.Entry) {
 	for _, line := range doubts(e) {
 		t.line(line)
 	}
-	t.pools(e)
+	pools := t.topPools(e)
+	t.pools(e, pools)
 	if e.Floor != nil && !t.said[e] {
 		t.line(quiet(e.Floor))
 	}
@@ -121,6 +135,7 @@ func (t *screen) process(e *leak.Entry) {
 			t.line(fmt.Sprintf("cost: %s, %s of pauses, %s of CPU", plural(uint64(f.Dumps), "thread dump"),
 				about(time.Duration(f.DumpPauseNS)), about(time.Duration(f.CPUNS))))
 		}
+		t.stacks(e, pools[:min(len(pools), t.o.Top)])
 	}
 }
 
@@ -178,6 +193,9 @@ func doubts(e *leak.Entry) (lines []string) {
 			text += fmt.Sprintf(" %s %d,", k, e.Events.Untraced[k])
 		}
 		lines = append(lines, strings.TrimSuffix(text, ","))
+	}
+	if text := walked(&e.Events.Stacks); text != "" {
+		lines = append(lines, text)
 	}
 	return lines
 }

@@ -27,7 +27,7 @@ func TestScreens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := mustText(t, s, TextOptions{})
 			golden(t, name+".txt", []byte(got))
-			for _, o := range []TextOptions{{}, {Live: true}, {Top: 1}, {Width: 120}} {
+			for _, o := range []TextOptions{{}, {Live: true}, {Top: 1}, {Width: 120}, {FullStacks: true}} {
 				harmless(t, mustText(t, s, o), max(o.Width, 80))
 			}
 			back, err := ReadJSON(bytes.NewReader(mustJSON(t, s)))
@@ -66,6 +66,19 @@ func harmless(t *testing.T, screen string, columns int) {
 		}
 		if strings.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) {
 			t.Errorf("line %d has control characters: %q", i+1, line)
+		}
+	}
+}
+
+func TestFullStacksHoldEveryFrame(t *testing.T) {
+	s := snapshots(t)["netty"]
+	got := mustText(t, s, TextOptions{FullStacks: true, Width: 160})
+	golden(t, "netty-full.txt", []byte(got))
+	for _, st := range s.Processes[0].Stacks {
+		for _, f := range st.Frames {
+			if f.Function != nil && f.Kind != "stub" && !strings.Contains(got, "at "+bare(*f.Function)) {
+				t.Errorf("%s is missing", *f.Function)
+			}
 		}
 	}
 }
