@@ -35,6 +35,7 @@ type snapshot struct {
 	s0, s1  uint64
 	truth   *vma.Space // audit: the copy; seeding: nil, the model itself is made of the text
 	sources []source
+	known   ranges // what calls after s0 have set outright: the text does not matter there any more
 	doubt   ranges // where the text and the events do not tell; another snapshot must
 }
 
@@ -79,15 +80,8 @@ func (n *snapshot) question(list ...vma.Range) {
 
 func (n *snapshot) judge(on *vma.Space, ev *vma.Event) {
 	from, into := extent(on.PageSize, ev)
-	if ev.Failed() {
-		// It went up to the first hole, and which one that was the text tells
-		// only if nothing in the range changed later.
-		if ev.Errno() == int64(unix.ENOMEM) && (ev.Op == vma.OpMprotect || ev.Op == vma.OpPkeyMprotect) {
-			n.sources = append(n.sources, source{from, from})
-			if n.doubt.overlaps(from) {
-				n.question(from)
-			}
-		}
+	stopped := ev.Errno() == int64(unix.ENOMEM) && (ev.Op == vma.OpMprotect || ev.Op == vma.OpPkeyMprotect)
+	if ev.Failed() && !stopped {
 		return
 	}
 	for _, src := range n.sources {
@@ -95,23 +89,39 @@ func (n *snapshot) judge(on *vma.Space, ev *vma.Event) {
 			n.question(src.into)
 		}
 	}
+	if stopped {
+		// It went up to the first hole, and which one that was the text tells
+		// only if nothing in the range changed later.
+		n.sources = append(n.sources, source{from, from})
+		if n.doubt.overlaps(from) {
+			n.question(from)
+		}
+		return
+	}
 	n.doubt = carry(n.doubt, on.PageSize, ev)
+	if ev.Op == vma.OpMmap || ev.Op == vma.OpMunmap || ev.Op == vma.OpBrk {
+		n.known = n.known.add(from)
+	}
 	if ev.Op != vma.OpMremap || ev.Len == 0 {
 		return
 	}
-	fresh, plain, end := true, true, from.Start
+	known, whole, plain, end := len(ranges{from}.minus(n.known)) == 0, true, true, from.Start
 	for a := range on.Over(from) {
-		plain = plain && a.Start <= end && a.Kind.Exported()
-		fresh = fresh && a.Start <= end && a.Origin == vma.Traced && a.Call > n.s0
+		whole = whole && a.Start <= end
+		plain = plain && a.Kind.Exported()
 		end = a.End
 	}
-	if end < from.End {
-		fresh, plain = false, false
+	whole = whole && end >= from.End
+	n.known = n.known.without(into)
+	if from.Start != into.Start && ev.Flags&unix.MREMAP_DONTUNMAP == 0 {
+		n.known = n.known.add(from) // a hole
 	}
 	switch {
-	case n.doubt.overlaps(from), !fresh && !plain:
+	case n.doubt.overlaps(from), !whole, !known && !plain:
 		n.question(into)
-	case !fresh:
+	case known:
+		n.known = n.known.add(into)
+	default:
 		n.sources = append(n.sources, source{from, into})
 	}
 }
