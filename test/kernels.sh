@@ -9,11 +9,12 @@ trap 'rm -rf "$work"' EXIT
 CGO_ENABLED=0 go build -o "$work/vmaleak" ./cmd/vmaleak &&
 	CGO_ENABLED=0 go test -c -o "$work/tracer.test" ./tracer &&
 	CGO_ENABLED=0 go test -c -o "$work/exact.test" ./test/exact &&
+	gcc -O1 -static -fno-omit-frame-pointer -o "$work/mapper" tracer/testdata/mapper.c &&
 	gcc -O2 -static -pthread -o "$work/stress" test/stress/*.c || exit 1
 cat >"$work/run" <<'RUN'
 #!/bin/busybox sh
 # Kernels before 5.15 have the enter-exit back end only, which claims less.
-export VMALEAK_BIN=/vm/vmaleak VMALEAK_STRESS=/vm/stress
+export VMALEAK_BIN=/vm/vmaleak VMALEAK_STRESS=/vm/stress VMALEAK_MAPPER=/vm/mapper
 cd /tmp
 /vm/vmaleak doctor
 /vm/tracer.test -test.v -test.run "$TRACER_TESTS" || exit 1
@@ -32,7 +33,7 @@ for kernel in "$@"; do
 	sed "2i export TRACER_TESTS=. EXACT_TESTS='$exact'" "$work/run" >"$work/run-$kernel"
 	chmod 755 "$work/run-$kernel"
 	log=$work/log-$kernel
-	test/run-in-vm.sh -t 900 -m 2048 -f "$work/vmaleak:/vm/vmaleak" -f "$work/stress:/vm/stress" \
+	test/run-in-vm.sh -t 900 -m 2048 -f "$work/vmaleak:/vm/vmaleak" -f "$work/stress:/vm/stress" -f "$work/mapper:/vm/mapper" \
 		-f "$work/tracer.test:/vm/tracer.test" -f "$work/exact.test:/vm/exact.test" "$kernel" "$work/run-$kernel" >"$log" 2>&1
 	rc=$?
 	p=$(grep -cE '^ *--- PASS' "$log") f=$(grep -cE '^ *--- FAIL' "$log")

@@ -114,7 +114,7 @@ func (m *mapper) run() {
 		m.tb.Fatal(err)
 	}
 	for deadline := time.Now().Add(time.Minute); ; {
-		if err := m.tr.Poll(time.Now().Add(10 * time.Millisecond)); err != nil {
+		if err := m.tr.Poll(time.Now().Add(200 * time.Millisecond)); err != nil {
 			m.tb.Fatal(err)
 		}
 		select {
