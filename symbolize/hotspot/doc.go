@@ -42,7 +42,8 @@ type Cursor struct {
 	TID            int  // of the thread, as the VM sees it
 	Continued      bool // the frames from here on came from a virtual thread's heap
 
-	callee uint64 // the SP of the frame that Step has left
+	callee uint64 // the SP of the frame that Step has left, of generated code
+	java   bool   // which was a method's
 }
 
 // Kind is the kind of a physical frame.

@@ -99,6 +99,7 @@ func (vm *VM) step(c *Cursor) (Physical, error) {
 	case blobVtable, blobAdapter, blobMethodHandle:
 		return Physical{}, fmt.Errorf("%w: in %s", ErrFrame, b.name)
 	}
+	c.java = false
 	p := b.physical(c.PC)
 	if b.frameSize == 0 {
 		return p, vm.stepLinked(c, b)
@@ -120,6 +121,7 @@ func (vm *VM) stepInterpreted(c *Cursor) (Physical, error) {
 	if err != nil {
 		return Physical{}, err
 	}
+	c.java = true
 	sender, top := words[2], fp+linkWords*word
 	if heap != nil {
 		sender = fp + sender*word // in words from the frame pointer there, like the locals
@@ -127,7 +129,8 @@ func (vm *VM) stepInterpreted(c *Cursor) (Physical, error) {
 			return p, vm.leaveChunk(c, heap)
 		}
 	}
-	if fp < c.SP || sender < top || sender > top+maxExtension {
+	// Method handles take an argument off an interpreted caller's stack, whose pointer then lies below top.
+	if fp < c.SP || sender <= fp || sender > top+maxExtension {
 		return Physical{}, fmt.Errorf("%w: an interpreted frame's pointers", ErrFrame)
 	}
 	return p, vm.leave(c, top, sender, false)
@@ -135,7 +138,7 @@ func (vm *VM) stepInterpreted(c *Cursor) (Physical, error) {
 
 // stepCompiled leaves the frame of an nmethod.
 func (vm *VM) stepCompiled(c *Cursor, b *blob) (Physical, error) {
-	pc := c.PC
+	pc, called := c.PC, c.java
 	if pc == b.deopt || pc == b.deoptMH {
 		var err error
 		if pc, err = c.Words.Word(c.SP + uint64(b.origPC)); err != nil {
@@ -145,7 +148,15 @@ func (vm *VM) stepCompiled(c *Cursor, b *blob) (Physical, error) {
 			return Physical{}, fmt.Errorf("%w: a deoptimized frame's original pc", ErrFrame)
 		}
 	}
-	return b.physical(pc), vm.stepSized(c, b)
+	p := b.physical(pc)
+	if called && b.kind == blobNmethod {
+		// A call of Java is always described: else this is other code, that took the place of what was called from.
+		if _, near, err := vm.pcDesc(b.debug.pcs, p.Pos); err != nil || near || b.debugErr != nil {
+			return Physical{}, fmt.Errorf("%w: no call of %s at %#x", ErrGone, b.name, pc)
+		}
+	}
+	c.java = true
+	return p, vm.stepSized(c, b)
 }
 
 // stepSized leaves a frame whose size the blob tells.

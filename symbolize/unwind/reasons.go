@@ -21,5 +21,6 @@ const (
 	reasonJIT       = "guessed by frame pointers through code that no file describes"
 	reasonNoVM      = "the Java VM was still starting"
 	reasonVM        = "a Java frame could not be read"
+	reasonInHeap    = "callers in heap" // of a virtual thread, which has returned to some of them since
 	reasonNoCopy    = "nothing of the stack was copied"
 )

@@ -71,15 +71,21 @@ func (v *virtualMachine) resync() {
 
 // javaFrame takes down a frame in the code cache and moves to its caller.
 func (x *walker) javaFrame() bool {
-	c := hotspot.Cursor{PC: x.c.pc, SP: x.c.sp, FP: x.c.fp, LR: x.c.lr, Top: x.c.top,
-		Words: x.w, TID: x.raw.TID, Continued: x.continued}
-	p, err := x.p.vm.java.Step(&c)
+	c := &x.java
+	if c.PC != x.c.pc || c.SP != x.c.sp { // native code has called this
+		*c = hotspot.Cursor{PC: x.c.pc, SP: x.c.sp, FP: x.c.fp, LR: x.c.lr, Top: x.c.top,
+			Words: x.w, TID: x.raw.TID, Continued: x.continued}
+	}
+	p, err := x.p.vm.java.Step(c)
 	if p != (hotspot.Physical{}) {
 		x.t.steps = append(x.t.steps, step{java: p})
 	}
 	switch {
 	case errors.Is(err, hotspot.ErrBeyond):
 		return x.stop(err)
+	case errors.Is(err, hotspot.ErrInHeap):
+		x.t.end(Truncated, reasonInHeap)
+		return true
 	case err != nil:
 		return x.stop(errUnknown(reasonVM))
 	case c.SP <= x.c.sp && !c.Continued:

@@ -43,6 +43,7 @@ type walker struct {
 	t     *trace
 	limit deadline
 
+	java      hotspot.Cursor
 	continued bool   // the frames from here on are from a virtual thread's heap
 	guessed   string // why the result is not to be trusted in full
 	goroutine bool   // the stack pointer has left the stack that was copied

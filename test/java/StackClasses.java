@@ -6,7 +6,16 @@ import java.util.concurrent.atomic.AtomicReference;
 
 /** The calls of StackStress that load classes, that lose assumptions, and that come from short threads. */
 final class StackClasses {
+  /** Classes and their code live for a while after their use: what is gone at once cannot be named from outside. */
+  private static final Object[] RECENT = new Object[256];
+
+  private static int recent;
+
   private StackClasses() {}
+
+  private static synchronized void keep(Object o) {
+    RECENT[recent++ % RECENT.length] = o;
+  }
 
   static void add(Map<String, StackStress.Scenario> all) {
     all.put("load", (StackStress.Slow) StackClasses::load);
@@ -22,6 +31,7 @@ final class StackClasses {
   private static final class Loader extends ClassLoader {
     Loader() {
       super(StackClasses.class.getClassLoader());
+      keep(this);
     }
 
     @Override
@@ -152,6 +162,7 @@ final class StackClasses {
   static void hidden(int n) throws Throwable {
     MethodHandles.Lookup l =
         MethodHandles.lookup().defineHiddenClass(StackStress.bytecode(HiddenBody.class), true);
+    keep(l.lookupClass());
     MethodHandle run = l.findStatic(l.lookupClass(), "run", MethodType.methodType(void.class, int.class));
     run.invokeExact(n);
   }
