@@ -69,7 +69,33 @@ func (vm *VM) readCodeCache() (*codeCache, error) {
 		}
 		c.heaps = append(c.heaps, h)
 	}
-	return c, nil
+	return c, vm.allHeaps(c)
+}
+
+// allHeaps makes sure that all heaps are in the list: they are added one by one, after the range for all of them was
+// reserved. (JDK 8 has one.)
+func (vm *VM) allHeaps(c *codeCache) error {
+	lowAt, ok := vm.table.static("CodeCache", "_low_bound")
+	highAt, ok2 := vm.table.static("CodeCache", "_high_bound")
+	if !ok || !ok2 {
+		return nil
+	}
+	low, err := vm.u64(lowAt)
+	if err != nil {
+		return fmt.Errorf("code heaps: %w", err)
+	}
+	high, err := vm.u64(highAt)
+	if err != nil {
+		return fmt.Errorf("code heaps: %w", err)
+	}
+	var size uint64
+	for _, h := range c.heaps {
+		size += h.high - h.low
+	}
+	if size < high-low {
+		return fmt.Errorf("%w: %d bytes of code heaps of %d", ErrNotReady, size, high-low)
+	}
+	return nil
 }
 
 // heapList returns the array of pointers to code heaps: one heap in JDK 8, a growable array after.
