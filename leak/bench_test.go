@@ -52,3 +52,21 @@ func BenchmarkSnapshot(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkBookStacks books a mapping with a ticket, resolves it to one of a
+// thousand stacks, and books its release.
+func BenchmarkBookStacks(b *testing.B) {
+	bn := newBench(b, Options{Stack: numbered})
+	row := []vma.Area{{Range: vma.Range{Start: 0x1000, End: 0x11000}, Prot: 3, Kind: vma.Anon,
+		Owner: vma.Owner{Acquired: 0x10000, Calls: 1, Op: vma.OpMmap, Origin: vma.Traced}}}
+	ev := vma.Event{Op: vma.OpMmap}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		ticket := vma.Ticket + uint32(i)
+		row[0].Thread, row[0].Stack = tid(i%8+1), ticket
+		ev.Thread, ev.Stack, ev.Time = row[0].Thread, ticket, int64(i)*1000
+		bn.s.Book(&ev, &vma.Delta{Acquired: row})
+		bn.l.Resolve(ticket, uint32(i%1000)+1)
+		bn.s.Book(&ev, &vma.Delta{Released: row})
+	}
+}
