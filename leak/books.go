@@ -101,6 +101,9 @@ func (b *builder) accounts(i int, t *thread) {
 		if k.size != 0 {
 			d.Size = &k.size
 		}
+		if t.task {
+			d.Task = &t.pool
+		}
 		var nobody uint64
 		for _, s := range a.by {
 			if j, ok := b.index[s.t]; ok && s.t != nil {

@@ -66,3 +66,23 @@ func TestTasksOfOneThreadAreBounded(t *testing.T) {
 	b.munmap(tid(1), 0x100000, 3*maxCarried*8*page)
 	want(t, "outstanding", b.entry().Totals.Outstanding, 0)
 }
+
+func TestStacksWithEqualFramesOfTwoPools(t *testing.T) {
+	b := newBench(t, Options{Stack: func(n uint32) *Stack {
+		st := numbered(n%2 + 2)
+		st.ID = "same"
+		return st
+	}})
+	b.with(1, func() { b.mmap(tid(1), 0x100000, 4*page, rw) })
+	b.with(2, func() { b.mmap(tid(1), 0x200000, 8*page, rw) })
+	e := b.entry()
+	if len(e.Stacks) != 1 || e.Stacks[0].Task != nil {
+		t.Errorf("stacks %+v", e.Stacks)
+	}
+	if len(e.Pools) != 2 || e.Pools[0].Name != "task-2" || e.Pools[0].Outstanding != 8*page || e.Pools[1].Name != "task-3" {
+		t.Errorf("pools %+v", e.Pools)
+	}
+	if len(e.Accounts) != 2 || id(e.Accounts[0].Task) != "task-2" || id(e.Accounts[1].Task) != "task-3" {
+		t.Errorf("accounts %+v", e.Accounts)
+	}
+}

@@ -213,9 +213,16 @@ func (e *Entry) checkMappings() error {
 	return nil
 }
 
+// carriedBy tells what one thread acquired for the virtual threads of one pool.
+type carriedBy struct {
+	thread int
+	task   string
+}
+
 func (e *Entry) checkAccounts() error {
 	acquired, released := make([]uint64, len(e.Threads)), make([]uint64, len(e.Threads))
 	freed := make([]uint64, len(e.Threads))
+	tasks := map[carriedBy]Carried{}
 	for i := range e.Accounts {
 		a := &e.Accounts[i]
 		if a.Thread < 0 || a.Thread >= len(e.Threads) {
@@ -223,6 +230,10 @@ func (e *Entry) checkAccounts() error {
 		}
 		if a.Released > a.Acquired || a.ReleasedCount > a.AcquiredCount {
 			return fmt.Errorf("account %d: released more than acquired", i)
+		}
+		if a.Task != nil {
+			k := carriedBy{a.Thread, *a.Task}
+			tasks[k] = Carried{Acquired: tasks[k].Acquired + a.Acquired, Released: tasks[k].Released + a.Released}
 		}
 		acquired[a.Thread] += a.Acquired
 		released[a.Thread] += a.Released
@@ -246,6 +257,17 @@ func (e *Entry) checkAccounts() error {
 			return fmt.Errorf("thread %d: accounts acquired %d, released %d, freed %d; it says %d, %d, %d",
 				i, acquired[i], released[i], freed[i], t.Acquired, t.Released, t.Freed)
 		}
+		for _, c := range t.Carried {
+			k := carriedBy{i, c.Pool}
+			if sum := tasks[k]; sum.Acquired != c.Acquired || sum.Released != c.Released {
+				return fmt.Errorf("thread %d carried %q: accounts acquired %d, released %d; it says %d, %d",
+					i, c.Pool, sum.Acquired, sum.Released, c.Acquired, c.Released)
+			}
+			delete(tasks, k)
+		}
+	}
+	for k := range tasks {
+		return fmt.Errorf("accounts of %q, which thread %d did not carry", k.task, k.thread)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ func TestStacksThatAreWrongAreFound(t *testing.T) {
 		{"a row's", func(e *Entry) { e.Mappings[0].Stack = nil }, "mappings are"},
 		{"a pool's", func(e *Entry) { e.Pools[0].Stacks[0].Outstanding++ }, "more than it holds"},
 		{"a task's", func(e *Entry) { e.Threads[0].Carried[0].Acquired++ }, "carried more"},
+		{"an account's", func(e *Entry) { e.Accounts[0].Task = nil }, "carried \"task-2\""},
 		{"a sum", func(e *Entry) { e.Events.Stacks.Reasons["x"]++ }, "not the sum"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

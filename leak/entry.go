@@ -194,7 +194,7 @@ type Stack struct {
 	ID     string  `json:"id"`
 	Status string  `json:"status"` // complete, continued, truncated, failed or none
 	Reason *string `json:"reason"`
-	Task   *string `json:"task"` // of a mounted virtual thread: its pool, the name with counters as # and the entry frame
+	Task   *string `json:"task"` // of a mounted virtual thread: its pool, the name with counters as # and the entry frame; nil where several share the frames
 	Frames []Frame `json:"frames"`
 }
 
@@ -240,6 +240,7 @@ type Mapping struct {
 type Account struct {
 	Thread        int          `json:"thread"` // index into Entry.Threads
 	Stack         *string      `json:"stack"`
+	Task          *string      `json:"task"` // the pool of the virtual thread that the thread carried
 	Category      *string      `json:"category"`
 	Size          *uint64      `json:"size"`
 	Acquired      uint64       `json:"acquired"`

@@ -41,7 +41,8 @@ func (k *stacks) id(number uint32) *string {
 	return valid(&n.ID)
 }
 
-// list is every stack that the document names, once, in order of id.
+// list is every stack that the document names, once, in order of id. Two numbers
+// may have the same frames, of virtual threads of two pools.
 func (k *stacks) list() []Stack {
 	list := []Stack{}
 	for _, n := range k.asked {
@@ -50,7 +51,15 @@ func (k *stacks) list() []Stack {
 		}
 	}
 	slices.SortFunc(list, func(a, b Stack) int { return cmp.Compare(a.ID, b.ID) })
-	return slices.CompactFunc(list, func(a, b Stack) bool { return a.ID == b.ID })
+	once := list[:0]
+	for _, st := range list {
+		if n := len(once) - 1; n < 0 || once[n].ID != st.ID {
+			once = append(once, st)
+		} else if key(once[n].Task) != key(st.Task) {
+			once[n].Task = nil
+		}
+	}
+	return once
 }
 
 // maxPoolStacks is how many stacks a Pool lists.
@@ -93,6 +102,14 @@ func (b *builder) topStacks(sums map[uint32]*PoolStack) []PoolStack {
 		list = append(list, *sums[n])
 	}
 	return list
+}
+
+// key is a text to compare, "" for none.
+func key(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 // clean is st with every text valid UTF-8 and no list null.

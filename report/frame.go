@@ -27,7 +27,7 @@ func frame(f *leak.Frame, n int) string {
 func parts(f *leak.Frame) (name, where, short string) {
 	name = value(f.Function)
 	switch {
-	case java(f) && name == "":
+	case java(f) && name == "" && f.Module == nil:
 		name = "unknown method"
 	case java(f), f.Kind == "native", f.Kind == "inlined":
 		name = bare(name)
@@ -41,15 +41,15 @@ func parts(f *leak.Frame) (name, where, short string) {
 		line = fmt.Sprintf(":%d", *f.Line)
 	}
 	switch {
-	case java(f) && line != "":
+	case java(f) && name != "" && line != "":
 		short = "(…" + line + ")"
 		if file == "" {
 			return name, short, short
 		}
 		return name, "(" + file + line + ")", short
-	case java(f) && file != "":
+	case java(f) && name != "" && file != "":
 		return name, "(" + file + ")", ""
-	case java(f):
+	case java(f) && name != "":
 		return name, "", ""
 	}
 	at := "?"

@@ -85,6 +85,8 @@ func (j judge) level(f *leak.Frame) level {
 	switch {
 	case f.Kind == "stub" || f.Kind == "kernel":
 		return machine
+	case java(f) && name == "":
+		return engine // a method that could not be named
 	case java(f):
 		return j.class(name)
 	case f.Module == nil || begins(module, machineModules):
@@ -136,7 +138,7 @@ func value(s *string) string {
 
 // origin is the package or the shared object of a frame.
 func origin(f *leak.Frame) string {
-	if !java(f) {
+	if !java(f) || f.Function == nil {
 		switch {
 		case f.Module != nil:
 			return path.Base(*f.Module)
