@@ -39,7 +39,10 @@ type heap struct {
 	layoutAt, superAt        uint64 // in a Klass
 	headerShift, headerMask  uint64 // in a layout helper
 	threadKlass, stringKlass uint64
-	z                        *zgc            // nil with other collectors
+	z                        *zgc // nil with other collectors
+	concurrent               bool // objects are moved while the program runs
+	epoch                    epochLayout
+	followed                 []followed
 	isThread                 map[uint64]bool // by class
 	stringFields             stringFields
 }
@@ -103,11 +106,16 @@ func (vm *VM) readHeap() (*heap, error) {
 	if err := f.err(); err != nil {
 		return nil, err
 	}
+	if h.epoch, err = vm.findEpoch(f); err != nil {
+		return nil, err
+	}
 	if vm.isSet("UseZGC") {
 		if h.z, err = vm.readZ(); err != nil {
 			return nil, err
 		}
+		h.epoch.colors = h.z.colors
 	}
+	h.concurrent = h.z != nil || vm.isSet("UseShenandoahGC")
 	return h, nil
 }
 
@@ -165,10 +173,12 @@ func (vm *VM) nativeOop(at uint64) (uint64, error) {
 	if err != nil || ref == 0 {
 		return 0, err
 	}
+	r := followed{at: at, value: ref}
 	if vm.heap.z != nil {
-		return vm.uncolor(ref)
+		ref, err = vm.uncolor(ref, &r)
 	}
-	return ref, nil
+	vm.heap.follow(r)
+	return ref, err
 }
 
 // fieldOop reads a reference in an object of the heap.
@@ -180,6 +190,7 @@ func (vm *VM) fieldOop(at uint64) (uint64, error) {
 	if err != nil || n == 0 {
 		return 0, err
 	}
+	vm.heap.follow(followed{at: at, value: uint64(n), narrow: true})
 	return vm.heap.base + uint64(n)<<vm.heap.shift, nil
 }
 

@@ -1,6 +1,9 @@
 package hotspot
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Thread is a thread that is known to the VM as Java's: the program's own, and the compiler's and other helpers that run
 // Java code or could. (Threads of the garbage collector and the like are in no list that the VM exports: the kernel's
@@ -28,23 +31,38 @@ func (vm *VM) Threads() ([]Thread, error) {
 	if err != nil {
 		return nil, err
 	}
-	vm.cache.Drop()
 	addrs, err := vm.javaThreads(l)
 	if err != nil {
 		return nil, err
 	}
 	threads := make([]Thread, 0, len(addrs))
-	for _, addr := range addrs {
-		t, err := vm.thread(l, addr)
-		if err != nil { // it may just be changing
-			vm.cache.Drop()
-			t, err = vm.thread(l, addr)
+	for few := range slices.Chunk(addrs, 64) {
+		read, steady := vm.threadsAt(l, few)
+		if steady {
+			threads = append(threads, read...)
+			continue
 		}
-		if err == nil || t.TID != 0 {
-			threads = append(threads, t)
+		for one := range slices.Chunk(few, 1) { // objects are moved all the time: the less is read at once the better
+			if read, steady = vm.threadsAt(l, one); !steady && len(read) > 0 {
+				read[0] = Thread{TID: read[0].TID, Address: read[0].Address}
+			}
+			threads = append(threads, read...)
 		}
 	}
 	return threads, nil
+}
+
+// threadsAt reads the threads at these addresses; what is no thread is left out.
+func (vm *VM) threadsAt(l *threadLayout, addrs []uint64) (threads []Thread, steady bool) {
+	steady = vm.steadily(func() {
+		threads = threads[:0]
+		for _, addr := range addrs {
+			if t, err := vm.thread(l, addr); err == nil || t.TID != 0 {
+				threads = append(threads, t)
+			}
+		}
+	})
+	return threads, steady
 }
 
 // MountedVirtualThread returns the virtual thread that runs on a thread now, by its TID as the VM sees it. It is not ok if
@@ -59,13 +77,15 @@ func (vm *VM) MountedVirtualThread(tid int) (v Virtual, ok bool) {
 		return Virtual{}, false
 	}
 	now := *vm
-	now.reader = vm.raw // as it is, not as it was
-	carrier, err := now.handle(addr + l.object)
-	if err != nil {
-		return Virtual{}, false
-	}
-	p, err := now.mounted(l, addr, carrier)
-	if err != nil || p == nil {
+	now.reader, now.cache = vm.raw, &PageCache{} // as it is, not as it was
+	var p *Virtual
+	steady := now.steadily(func() {
+		var carrier uint64
+		if carrier, err = now.handle(addr + l.object); err == nil {
+			p, err = now.mounted(l, addr, carrier)
+		}
+	})
+	if !steady || err != nil || p == nil {
 		return Virtual{}, false
 	}
 	return *p, true

@@ -42,6 +42,15 @@ public class Named {
         }
     }
 
+    /** Keeps the collector busy for so many milliseconds: much garbage, and survivors that have to be moved. */
+    static void litter(long millis) {
+        byte[][] kept = new byte[4096][];
+        long end = System.nanoTime() + millis * 1_000_000;
+        for (int i = 0; System.nanoTime() < end; i++) {
+            kept[i * 31 % kept.length] = new byte[2000];
+        }
+    }
+
     public static void main(String[] args) throws Exception {
         Deque<Worker> workers = new ArrayDeque<>();
         int count = Integer.parseInt(args[0]);
@@ -63,6 +72,12 @@ public class Named {
                 Worker w = workers.pop();
                 w.end.countDown();
                 w.join();
+                System.out.println("ok");
+            } else if (line.equals("gc")) {
+                System.gc();
+                System.out.println("ok");
+            } else if (line.startsWith("litter ")) {
+                litter(Long.parseLong(line.substring(7)));
                 System.out.println("ok");
             }
         }
