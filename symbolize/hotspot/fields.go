@@ -205,18 +205,3 @@ func (u *unpacker) next() uint32 {
 	}
 	return n
 }
-
-// findStringFields finds the parts of a java.lang.String.
-func (vm *VM) findStringFields(klass uint64) (stringFields, error) {
-	var s stringFields
-	var err error
-	if s.value, err = vm.fieldOffset(klass, "value", "[C"); err == nil {
-		s.chars = true
-		return s, nil
-	}
-	if s.value, err = vm.fieldOffset(klass, "value", "[B"); err != nil {
-		return s, err
-	}
-	s.coder, err = vm.fieldOffset(klass, "coder", "B")
-	return s, err
-}

@@ -52,6 +52,7 @@ type followed struct {
 	narrow    bool
 	unmoved   bool // it was to be moved (ZGC), but had not been
 	offset    uint64
+	tables    [2]zmap
 }
 
 const maxFollowed = 1 << 12
@@ -66,7 +67,8 @@ func (vm *VM) steadily(read func()) bool {
 		vm.cache.Drop()
 		vm.heap.followed = vm.heap.followed[:0]
 		before, err := vm.epoch()
-		if err != nil {
+		if err != nil || before.active {
+			read() // for what need not be steady
 			return false
 		}
 		read()
@@ -79,6 +81,12 @@ func (vm *VM) steadily(read func()) bool {
 		}
 	}
 	return false
+}
+
+// collecting reports whether a collection stops the program now.
+func (vm *VM) collecting() bool {
+	e, err := vm.epoch()
+	return err == nil && e.active
 }
 
 // follow notes a reference for steadily.
@@ -107,7 +115,7 @@ func (vm *VM) stillThere() bool {
 			return false
 		}
 		if r.unmoved {
-			if _, moved, err := vm.forwarded(r.offset); err != nil || moved {
+			if _, moved, err := vm.forwarded(r.offset, r.tables); err != nil || moved {
 				return false
 			}
 		}

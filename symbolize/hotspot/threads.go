@@ -3,6 +3,13 @@ package hotspot
 import (
 	"fmt"
 	"slices"
+	"time"
+)
+
+const (
+	maxNames   = 16 << 20 // bytes of all names
+	maxReading = 5 * time.Second
+	maxPauses  = 100 // milliseconds that collections which stop the program are waited for
 )
 
 // Thread is a thread that is known to the VM as Java's: the program's own, and the compiler's and other helpers that run
@@ -25,7 +32,7 @@ type Virtual struct {
 
 // Threads lists the Java threads that run now, without stopping them: one that starts or ends meanwhile may be missing. One
 // whose name cannot be read (it has only just begun, is about to end, or its object is just being moved) is not Named.
-// There are at most 65,536.
+// There are at most 65,536, and it takes no longer than 5 s.
 func (vm *VM) Threads() ([]Thread, error) {
 	l, err := vm.threadLayout()
 	if err != nil {
@@ -36,17 +43,30 @@ func (vm *VM) Threads() ([]Thread, error) {
 		return nil, err
 	}
 	threads := make([]Thread, 0, len(addrs))
+	begin, pauses, room := vm.cache.now(), maxPauses, maxNames
+	add := func(read []Thread, steady bool) {
+		for _, t := range read {
+			if room -= len(t.Name); !steady || room < 0 {
+				t = Thread{TID: t.TID, Address: t.Address}
+			}
+			threads = append(threads, t)
+		}
+	}
 	for few := range slices.Chunk(addrs, 64) {
+		if vm.cache.now()-begin > maxReading {
+			return nil, fmt.Errorf("threads: %d of %d were read within %v", len(threads), len(addrs), maxReading)
+		}
 		read, steady := vm.threadsAt(l, few)
 		if steady {
-			threads = append(threads, read...)
+			add(read, steady)
 			continue
 		}
 		for one := range slices.Chunk(few, 1) { // objects are moved all the time: the less is read at once the better
-			if read, steady = vm.threadsAt(l, one); !steady && len(read) > 0 {
-				read[0] = Thread{TID: read[0].TID, Address: read[0].Address}
+			for read, steady = vm.threadsAt(l, one); !steady && pauses > 0 && vm.collecting(); pauses-- {
+				time.Sleep(time.Millisecond)
+				read, steady = vm.threadsAt(l, one)
 			}
-			threads = append(threads, read...)
+			add(read, steady)
 		}
 	}
 	return threads, nil
@@ -78,6 +98,9 @@ func (vm *VM) MountedVirtualThread(tid int) (v Virtual, ok bool) {
 	}
 	now := *vm
 	now.reader, now.cache = vm.raw, &PageCache{} // as it is, not as it was
+	if now.runsForItself(l, addr) {
+		return Virtual{}, false
+	}
 	var p *Virtual
 	steady := now.steadily(func() {
 		var carrier uint64
@@ -89,6 +112,24 @@ func (vm *VM) MountedVirtualThread(tid int) (v Virtual, ok bool) {
 		return Virtual{}, false
 	}
 	return *p, true
+}
+
+// runsForItself is the quick answer: both references are the same, whatever their color.
+func (vm *VM) runsForItself(l *threadLayout, addr uint64) bool {
+	object, err := vm.u64(addr + l.object + vm.heap.handleAt)
+	if err != nil {
+		return false
+	}
+	current, err := vm.u64(addr + l.virtual + vm.heap.handleAt)
+	if err != nil {
+		return false
+	}
+	a, err := vm.u64(object)
+	if err != nil {
+		return false
+	}
+	b, err := vm.u64(current)
+	return err == nil && a == b
 }
 
 // thread reads one thread. With an error the TID is set if it could be read.
