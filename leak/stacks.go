@@ -63,7 +63,7 @@ func (k *stacks) list() []Stack {
 }
 
 // maxPoolStacks is how many stacks a Pool lists.
-const maxPoolStacks = 16
+const maxPoolStacks = 32
 
 // stacksOf adds what t acquired by number of stack, 0 for what has none.
 func (b *builder) stacksOf(t *thread, sums map[uint32]*PoolStack) {

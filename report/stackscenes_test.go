@@ -139,7 +139,9 @@ com.acme.mail.Other.step(int)
 		mustStack("0000000000000005", "failed", "no unwind information at libfoo.so+0x1234", `
 __mmap /usr/lib/x86_64-linux-gnu/libc.so.6+0x10ba30
 ? /opt/acme/libfoo.so+0x1234
-`)}
+`), readStack()}
+	interpreted := sc.stacks[5]
+	interpreted.ID, interpreted.Frames = "0000000000000006", append(mustStack("", "", "", "stub Interpreter").Frames, interpreted.Frames...)
 	imap, fork := "imap-worker-3", "ForkJoinPool-1-worker-1"
 	sc.thread(26001, "imap-worker-3", &imap)
 	sc.thread(26002, "ForkJoinPool-1-", &fork)
@@ -147,6 +149,9 @@ __mmap /usr/lib/x86_64-linux-gnu/libc.so.6+0x10ba30
 		for i := range 8 {
 			sc.now = epoch.Add(time.Duration(step)*52*time.Minute + time.Duration(i)*2*time.Second)
 			sc.stack = 1
+			if step == 0 {
+				sc.stack = 6
+			}
 			if step%4 == 3 && i == 0 {
 				sc.stack = 2
 			}

@@ -62,9 +62,10 @@ func trim(frames []leak.Frame, j judge) (pieces []piece, top level) {
 	return join(middle(runs(pieces), maxPieces, lastLines)), top
 }
 
-// same reports whether two frames are of one function that called itself.
+// same reports whether two frames are of one function that called itself,
+// be it inlined or not.
 func same(a, b *leak.Frame) bool {
-	return a.Function != nil && b.Function != nil && *a.Function == *b.Function && a.Kind == b.Kind && value(a.Module) == value(b.Module)
+	return a.Function != nil && b.Function != nil && *a.Function == *b.Function && value(a.Module) == value(b.Module)
 }
 
 // runs folds what lies between the first and the last of many frames of one

@@ -82,6 +82,7 @@ func TestStacksAreTrimmed(t *testing.T) {
 		{"without Java the virtual machine", "malloc libc.so.6+0x1\nos::malloc libjvm.so+0x1\nstart_thread libc.so.6+0x1", "1 folded\nos::malloc\n1 folded\n"},
 		{"with nothing but the C library, that", "mmap libc.so.6+0x1\nstart_thread libc.so.6+0x1", "mmap\nstart_thread\n"},
 		{"recursion is one line", strings.Repeat("com.acme.A.a()\n", 400) + "com.acme.B.b()", "com.acme.A.a() x400\ncom.acme.B.b()\n"},
+		{"inlined or not", "com.acme.A.a()\n+com.acme.A.a()\ncom.acme.A.a()", "com.acme.A.a() x3\n"},
 		{"many frames of one class are few", "io.netty.A.a()\nio.netty.A.b()\nio.netty.A$B.c()\nio.netty.A.d()\nio.netty.C.e()", "io.netty.A.a()\n2 folded\nio.netty.A.d()\nio.netty.C.e()\n"},
 		{"but not of the application", chain("com.acme.A.m%d()", 6), chain("com.acme.A.m%d()", 6)},
 		{"long stacks lose their middle", chain("com.acme.A%d.a()", 100), chain("com.acme.A%d.a()", 15) + "81 folded\n" + "com.acme.A96.a()\ncom.acme.A97.a()\ncom.acme.A98.a()\ncom.acme.A99.a()\n"},
