@@ -86,7 +86,7 @@ func (o *output) render(snap *leak.Snapshot, live bool) ([]byte, error) {
 
 func (o *output) text() report.TextOptions {
 	columns, _ := o.screen.size()
-	return report.TextOptions{Top: o.s.o.top, MinSize: uint64(o.s.o.minSize), Width: columns}
+	return report.TextOptions{Top: o.s.o.top, MinSize: uint64(o.s.o.minSize), Width: columns, FullStacks: o.s.o.fullStacks}
 }
 
 // mostImportant is snap with so many processes at most: those that live first,

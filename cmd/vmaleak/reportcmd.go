@@ -50,6 +50,7 @@ func newReport(e env) *cobra.Command {
 	f.StringVar(&format, "format", "text", "text or json")
 	f.StringVarP(&out, "output", "o", "", "write to `FILE` instead of stdout")
 	f.IntVarP(&opt.Top, "top", "T", 10, "rows shown for each process")
+	f.BoolVar(&opt.FullStacks, "full-stacks", false, "show every frame of a stack")
 	f.VarP(&minSize, "min-size", "z", "show only what holds at least `SIZE`")
 	return cmd
 }
