@@ -179,7 +179,7 @@ func TestTheRateIsCapped(t *testing.T) {
 }
 
 func TestTenThousandStacksWithoutADrop(t *testing.T) {
-	m := mustStacks(t, Options{}, "many", "10000", "2000")
+	m := mustStacks(t, Options{StackRate: 1 << 20}, "many", "10000", "2000") // a machine that stutters catches up
 	m.run()
 	if c := m.space.Events.Stacks; c != (StackCounters{Taken: 10000}) || len(m.stacks) != 10000 || m.tr.Unjoined() != 0 {
 		t.Errorf("%d stacks, %d without an event: %+v", len(m.stacks), m.tr.Unjoined(), c)

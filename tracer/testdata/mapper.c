@@ -106,7 +106,9 @@ int main(int argc, char **argv)
 	setvbuf(stdin, NULL, _IONBF, 0); /* no buffers: no memory but what is said here */
 	setvbuf(stdout, NULL, _IONBF, 0);
 	puts("ready");
-	if (argc < 2 || !fgets(line, sizeof(line), stdin))
+	if (!fgets(line, sizeof(line), stdin))
+		return 0;
+	if (argc < 2)
 		return 2;
 	if (!strcmp(argv[1], "calls"))
 		each_kind();
