@@ -167,32 +167,6 @@ func ModelOptions() (vma.Options, error) {
 	return o, nil
 }
 
-// prober is the Handler of the self-test.
-type prober struct {
-	want           uint64
-	mmaps, munmaps int
-	stacks         int
-}
-
-func (*prober) Open(*Space)                   {}
-func (*prober) End(*Space, time.Time, string) {}
-func (p *prober) Stack(_ *Space, _ uint32, raw *Stack) {
-	if len(raw.Mem) > 0 {
-		p.stacks++
-	}
-}
-func (p *prober) Apply(_ *Space, ev *vma.Event, _ *vma.Delta) {
-	switch {
-	case ev.Len != p.want || ev.Failed():
-	case ev.Op == vma.OpMmap:
-		p.mmaps++
-	case ev.Op == vma.OpMunmap:
-		p.munmaps++
-	}
-}
-
-func (p *prober) seen() bool { return p.mmaps > 0 && p.munmaps > 0 }
-
 // PIDs is the thread groups that are followed and have not ended.
 func (t *Tracer) PIDs() []int {
 	var pids []int

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -298,36 +297,4 @@ func tracepointArgs(kernel *btf.Spec, name string) (int, error) {
 		}
 	}
 	return 0, fmt.Errorf("look up the tracepoint %s: its type is no function", name)
-}
-
-// probe follows ourselves for a moment and expects to see a mapping come and go.
-func (t *Tracer) probe() error {
-	h := t.h
-	p := &prober{want: uint64(unix.Getpagesize()) * 37}
-	t.h = p
-	defer func() { t.h = h }()
-	pid := os.Getpid()
-	if err := t.Follow(pid); err != nil {
-		return err
-	}
-	mem, err := unix.Mmap(-1, 0, int(p.want), unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANON)
-	if err != nil {
-		return fmt.Errorf("map a probe page: %w", err)
-	}
-	if err := unix.Munmap(mem); err != nil {
-		return fmt.Errorf("unmap a probe page: %w", err)
-	}
-	for deadline := time.Now().Add(2 * time.Second); !p.seen() && time.Now().Before(deadline); {
-		if err := t.Poll(time.Now().Add(5 * time.Millisecond)); err != nil {
-			return err
-		}
-	}
-	t.unfollow(pid)
-	if t.opt.Stacks && t.Backend.NoStacks == "" && p.want >= t.opt.StackMin && p.stacks == 0 {
-		t.Backend.NoStacks = "the stack of a call of our own did not arrive"
-	}
-	if !p.seen() {
-		return fmt.Errorf("check %s on ourselves: of an mmap and a munmap it saw %d and %d", t.Backend.Mode, p.mmaps, p.munmaps)
-	}
-	return nil
 }
