@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/ianlancetaylor/demangle"
@@ -138,8 +139,12 @@ func (m *module) named(addr uint64, pid int) []Frame {
 	return frames
 }
 
+// clones are what a compiler adds to the name of a function that it has made a variant of.
+var clones = regexp.MustCompile(`(\.(constprop|isra|part|lto_priv|cold|llvm)(\.\d+)?)+$`)
+
 // readable demangles the names of C++ and Rust, within bounds.
 func readable(name string) string {
+	name = clones.ReplaceAllString(name, "")
 	if !strings.HasPrefix(name, "_Z") && !strings.HasPrefix(name, "_R") && !strings.HasPrefix(name, "__Z") {
 		return name
 	}

@@ -99,7 +99,7 @@ func (r *Resolver) Resolve(raw *Raw) *Stack {
 		r.walk(p, raw, w, t)
 		s, _ = r.known(p, t)
 	}
-	return s
+	return r.withTask(p, raw.TID, s)
 }
 
 // known returns the stack of a trace, with names. It reports whether all names
@@ -119,7 +119,7 @@ func (r *Resolver) known(p *process, t *trace) (*Stack, bool) {
 
 // name puts names to a trace.
 func (r *Resolver) name(p *process, t *trace) (*Stack, bool) {
-	s := &Stack{Status: t.status, Reason: t.reason, Task: t.task}
+	s := &Stack{Status: t.status, Reason: t.reason}
 	sure := true
 	for i := range t.steps {
 		st := &t.steps[i]
@@ -141,6 +141,9 @@ func (r *Resolver) name(p *process, t *trace) (*Stack, bool) {
 			s.Frames = append(s.Frames, Frame{Kind: Native, Module: name, Offset: st.addr})
 		}
 	}
+	if p.vm.java != nil {
+		s.entry = entryOf(s.Frames)
+	}
 	return r.intern(s), sure
 }
 
@@ -159,7 +162,7 @@ func (r *Resolver) intern(s *Stack) *Stack {
 // target cannot arrange for two stacks to be taken for one.
 func (r *Resolver) key(p *process, t *trace) [2]uint64 {
 	b := append(r.bytes[:0], t.status...)
-	b = append(append(append(b, t.reason...), 0), t.task...)
+	b = append(append(b, t.reason...), 0)
 	java := false
 	for i := range t.steps {
 		s := &t.steps[i]

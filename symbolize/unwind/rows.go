@@ -47,7 +47,7 @@ func readRows(im *image) (_ *rows, err error) {
 	if tables.Size > maxFrameBytes {
 		return nil, fmt.Errorf("read unwind tables: %d bytes are too many", tables.Size)
 	}
-	in := &budget{newView(im, tables), 4*maxFrameBytes + maxHeaders}
+	in := newView(im, tables)
 	ref := pfelf.NewReferenceWithOpenFunc("", noAux{}, func() (*pfelf.File, error) {
 		return pfelf.NewFile(in, 0, false)
 	})

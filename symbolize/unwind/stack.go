@@ -42,7 +42,9 @@ type Stack struct {
 	Status Status
 	Reason string // one of few fixed phrases, empty if there is nothing to say
 	Frames []Frame
-	Task   string // of a virtual thread: its name with counters replaced by #, and its entry frame
+	Task   string // of a virtual thread: its name with counters replaced by #, if it has one, and its entry frame
+
+	entry string // the entry frame of a virtual thread
 }
 
 // Return is a return address that a uretprobe has replaced on the stack.

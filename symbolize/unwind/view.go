@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"io"
 )
 
@@ -13,9 +14,11 @@ import (
 // bound (the tables of a Go program multiply), and since the headers it sees
 // are then those that were checked.
 type view struct {
-	io.ReaderAt
+	file           *budget
 	header, tables []byte // at offset 0; at viewTables
 }
+
+var errShort = errors.New("the file is shorter than its headers say")
 
 // viewTables is beyond any file.
 const viewTables = 1 << 60
@@ -36,7 +39,7 @@ func newView(im *image, tables elf.SectionHeader) *view {
 	put(elf.Section64{Name: 1, Type: uint32(elf.SHT_PROGBITS), Addr: tables.Addr, Off: tables.Offset, Size: tables.Size})
 	put(elf.Section64{Name: 11, Type: uint32(elf.SHT_STRTAB), Off: names, Size: uint64(len(viewNames))})
 	out.WriteString(viewNames)
-	v := &view{ReaderAt: im.file, tables: bytes.Clone(out.Bytes())}
+	v := &view{file: &budget{im.file, 4 * maxFrameBytes}, tables: bytes.Clone(out.Bytes())}
 
 	out.Reset()
 	h := elf.Header64{Type: uint16(elf.ET_DYN), Machine: uint16(im.machine), Version: uint32(elf.EV_CURRENT),
@@ -48,12 +51,22 @@ func newView(im *image, tables elf.SectionHeader) *view {
 	return v
 }
 
+// ReadAt panics with errShort where there is nothing: the extraction goes on with
+// zeros after an error of reading, and need not end. guard makes an error of it.
 func (v *view) ReadAt(p []byte, off int64) (int, error) {
+	n, err := v.readAt(p, off)
+	if n == 0 && len(p) > 0 {
+		panic(errShort)
+	}
+	return n, err
+}
+
+func (v *view) readAt(p []byte, off int64) (int, error) {
 	from, src := off, v.header
 	if off >= viewTables {
 		from, src = off-viewTables, v.tables
 	} else if off >= int64(len(v.header)) {
-		return v.ReaderAt.ReadAt(p, off)
+		return v.file.ReadAt(p, off)
 	}
 	if from >= int64(len(src)) {
 		return 0, io.EOF

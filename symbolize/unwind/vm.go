@@ -2,6 +2,9 @@ package unwind
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +17,7 @@ type javaVM interface {
 	Step(c *hotspot.Cursor) (hotspot.Physical, error)
 	Expand(p hotspot.Physical) ([]hotspot.Frame, error)
 	Resync() error
+	MountedVirtualThread(tid int) (hotspot.Virtual, bool)
 }
 
 // virtualMachine is the Java VM of a process, if it has one.
@@ -23,15 +27,19 @@ type virtualMachine struct {
 	tried  time.Time
 	never  bool // it is none
 	gen    uint64
-	used   uint64 // when a stack of the process was asked for last
+	tids   *cache[int, int] // by ours, theirs; nil if they are the same
+	used   uint64           // when a stack of the process was asked for last
 	frames *cache[hotspot.Physical, []Frame]
 }
 
 // vmAgain is the time between attempts to read a VM that is only starting.
 const vmAgain = 20 * time.Millisecond
 
-// maxJavaFrames are kept with their names per process.
-const maxJavaFrames = 16384
+// What is kept per process.
+const (
+	maxJavaFrames = 16384 // with their names
+	maxTIDs       = 4096
+)
 
 func (v *virtualMachine) contains(pc uint64) bool { return v.java != nil && v.java.Contains(pc) }
 
@@ -45,9 +53,45 @@ func (v *virtualMachine) attach(areas []area) {
 	case err == nil:
 		v.java = vm
 		v.frames = newCache[hotspot.Physical, []Frame](maxJavaFrames)
+		if innerID(v.pid, v.pid) != v.pid {
+			v.tids = newCache[int, int](maxTIDs)
+		}
 	case errors.Is(err, hotspot.ErrNotHotSpot):
 		v.never = true
 	}
+}
+
+// innerTID is a thread's number as the VM knows it, which may live in a PID
+// namespace of its own.
+func (v *virtualMachine) innerTID(tid int) int {
+	if v.tids == nil {
+		return tid
+	}
+	inner, ok := v.tids.get(tid)
+	if !ok {
+		inner = innerID(v.pid, tid)
+		v.tids.put(tid, inner)
+	}
+	return inner
+}
+
+// innerID reads a thread's number in the innermost PID namespace that it is in.
+func innerID(pid, tid int) int {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/status", pid, tid))
+	if err != nil {
+		return tid
+	}
+	_, rest, _ := strings.Cut(string(b), "\nNSpid:")
+	line, _, _ := strings.Cut(rest, "\n")
+	fields := strings.Fields(line)
+	if len(fields) == 0 {
+		return tid
+	}
+	inner, err := strconv.Atoi(fields[len(fields)-1])
+	if err != nil {
+		return tid
+	}
+	return inner
 }
 
 func hasLibjvm(areas []area) bool {
@@ -74,7 +118,7 @@ func (x *walker) javaFrame() bool {
 	c := &x.java
 	if c.PC != x.c.pc || c.SP != x.c.sp { // native code has called this
 		*c = hotspot.Cursor{PC: x.c.pc, SP: x.c.sp, FP: x.c.fp, LR: x.c.lr, Top: x.c.top,
-			Words: x.w, TID: x.raw.TID, Continued: x.continued}
+			Words: x.w, TID: x.p.vm.innerTID(x.raw.TID), Continued: x.continued}
 	}
 	p, err := x.p.vm.java.Step(c)
 	if p != (hotspot.Physical{}) {

@@ -27,7 +27,6 @@ type trace struct {
 	steps  []step
 	status Status
 	reason string
-	task   string
 }
 
 func (t *trace) end(s Status, reason string) { t.status, t.reason = s, reason }
@@ -53,7 +52,6 @@ type walker struct {
 // walk finds the physical frames of a stack.
 func (r *Resolver) walk(p *process, raw *Raw, w *words, t *trace) {
 	t.steps = t.steps[:0]
-	t.task = ""
 	x := walker{r: r, p: p, w: w, m: r.machine, raw: raw, t: t, returns: raw.Returns,
 		limit: deadline{time.Now().Add(maxWalk)}}
 	x.c = cursor{pc: raw.PC, sp: raw.SP, fp: raw.Regs[x.m.fp], top: true}
