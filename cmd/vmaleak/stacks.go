@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,7 +134,10 @@ func (k *stacks) put(j stackJob) bool {
 func (k *stacks) prepare(pid int) {
 	if k != nil {
 		// Where it fails, or finds no room, the first stack does it, and says why.
-		k.put(stackJob{do: func(r *unwind.Resolver) { _ = r.Prepare(pid) }})
+		k.put(stackJob{do: func(r *unwind.Resolver) {
+			_ = r.Prepare(pid)
+			debug.FreeOSMemory() // reading a libjvm's tables takes several times what is kept of them
+		}})
 	}
 }
 
