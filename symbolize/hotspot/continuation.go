@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // ErrInHeap: a virtual thread's callers lie in the heap, and cannot be read as they were when the stack was copied.
@@ -16,7 +17,8 @@ const (
 	maxChunk     = 1 << 19       // words of a chunk
 	maxArguments = 256*word + 16 // between the thawed frames and the entry: arguments on the stack, alignment
 	maxBottom    = 64 << 10      // bytes of the frame above the barrier
-	heapRetries  = 3
+	heapRetries  = 4
+	heapPause    = time.Millisecond // between them: a collection moves what is read
 )
 
 // contLayout is where a VM keeps the frames of virtual threads (21).
@@ -28,16 +30,6 @@ type contLayout struct {
 	layoutAt  uint64 // Klass
 
 	fields *contFields // found with the first one
-}
-
-// contFields are the fields of VirtualThread, Continuation and StackChunk, and the class of the latter.
-type contFields struct {
-	cont, tail       uint64
-	parent, size, sp uint64
-	bottom           uint64
-	arguments        bool // bottom is how many words of arguments lie above it (21)
-	chunkKlass       uint64
-	stack            uint64 // where in a chunk its words begin
 }
 
 func newContLayout(f *finder) contLayout {
@@ -105,28 +97,35 @@ func (vm *VM) enterHeap(c *Cursor) error {
 	// Not what was read a while ago: the thread runs on, and takes its callers out of the heap as it returns to them.
 	now := *vm
 	now.reader = vm.raw
-	for range heapRetries {
-		h, err := now.heapStack(c, thread)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrInHeap, err)
+	var err error
+	for try := range heapRetries {
+		if try > 0 {
+			time.Sleep(heapPause)
 		}
-		if h != nil {
+		var h *heapStack
+		if h, err = now.heapStack(c, thread); err == nil {
 			vm.cont.fields = now.cont.fields
 			c.Words, c.Continued = h, true
 			return vm.enterChunk(c, h)
 		}
+		if errors.Is(err, errReturned) {
+			break
+		}
 	}
-	return fmt.Errorf("%w: they change too fast", ErrInHeap)
+	return fmt.Errorf("%w: %w", ErrInHeap, err)
 }
 
-// heapStack reads all chunks of the virtual thread that c came from. It is nil when they changed while they were read.
+// errReturned: nor will another try find what was there.
+var errReturned = errors.New("the thread has returned since")
+
+// heapStack reads all chunks of the virtual thread that c came from.
 func (vm *VM) heapStack(c *Cursor, thread uint64) (*heapStack, error) {
 	entry, err := vm.u64(thread + vm.cont.entry)
 	if err != nil {
 		return nil, err
 	}
 	if entry < c.SP || entry > c.SP+maxArguments {
-		return nil, errors.New("another virtual thread is mounted, or none")
+		return nil, errReturned
 	}
 	tail, err := vm.tail(thread)
 	if err != nil {
@@ -147,7 +146,7 @@ func (vm *VM) heapStack(c *Cursor, thread uint64) (*heapStack, error) {
 		at = parent
 	}
 	if len(h.chunks) == 0 {
-		return nil, errors.New("no frames there")
+		return nil, errReturned
 	}
 	again, err := vm.tail(thread)
 	if err != nil {
@@ -155,34 +154,40 @@ func (vm *VM) heapStack(c *Cursor, thread uint64) (*heapStack, error) {
 	}
 	for i := range h.chunks {
 		k, _, err := vm.chunk(h.chunks[i].at)
-		if err != nil || k.sp != h.chunks[i].sp || !bytes.Equal(k.words, h.chunks[i].words) {
+		if err != nil {
 			return nil, err
 		}
+		if again != tail || k.sp != h.chunks[i].sp || !bytes.Equal(k.words, h.chunks[i].words) {
+			return nil, errors.New("they change while they are read")
+		}
 	}
-	if again != tail {
-		return nil, nil
-	}
-	return h, vm.unmoved(c)
+	return h, vm.standing(c, entry)
 }
 
-// unmoved is nil if the frame above the barrier still waits for the call that it waited for when the stack was copied: then no
-// frame has left the heap since.
-func (vm *VM) unmoved(c *Cursor) error {
-	low := c.callee - word
-	if c.callee == 0 || low >= c.SP || c.SP-low > maxBottom {
+// standing is nil if the frame above the barrier still waits for the call that it waited for when the stack was copied, in
+// the same virtual thread: then no frame has left the heap since. Words that a collection has changed since do not count as
+// the same: which of them are references is not known.
+func (vm *VM) standing(c *Cursor, entry uint64) error {
+	if c.callee == 0 || c.callee >= c.SP || c.SP-c.callee > maxBottom {
 		return fmt.Errorf("%w: above the barrier", ErrFrame)
 	}
-	live, err := vm.bytes(low, int(c.SP-low))
-	if err != nil {
-		return err
+	same := []region{{c.callee, c.SP}, {entry, entry + vm.cont.entrySize}}
+	if c.calleeRet != 0 {
+		same = append(same, region{c.calleeRet, c.calleeRet + word})
 	}
-	for i := uint64(0); i < uint64(len(live)); i += word {
-		then, err := c.Words.Word(low + i)
+	for _, r := range same {
+		live, err := vm.bytes(r.begin, int(r.size()))
 		if err != nil {
 			return err
 		}
-		if then != le64(live[i:]) {
-			return errors.New("the thread has returned since")
+		for i := uint64(0); i+word <= r.size(); i += word {
+			then, err := c.Words.Word(r.begin + i)
+			if err != nil {
+				return err
+			}
+			if then != le64(live[i:]) {
+				return errReturned
+			}
 		}
 	}
 	return nil
@@ -222,94 +227,6 @@ func (vm *VM) reference(at uint64) (uint64, error) {
 	}
 	ref, _, err = vm.object(ref)
 	return ref, err
-}
-
-// findContFields begins at a virtual thread that has frames in the heap.
-func (vm *VM) findContFields(virtual, klass uint64) (*contFields, error) {
-	const (
-		continuation = "Ljdk/internal/vm/Continuation;"
-		stackChunk   = "Ljdk/internal/vm/StackChunk;"
-	)
-	f := &contFields{}
-	var err error
-	if f.cont, err = vm.fieldOffset(klass, "cont", continuation); err != nil {
-		return nil, err
-	}
-	cont, err := vm.fieldOop(virtual + f.cont)
-	if err != nil {
-		return nil, err
-	}
-	if cont, klass, err = vm.object(cont); err != nil {
-		return nil, err
-	}
-	if f.tail, err = vm.fieldOffset(klass, "tail", stackChunk); err != nil {
-		return nil, err
-	}
-	tail, err := vm.fieldOop(cont + f.tail)
-	if err != nil {
-		return nil, err
-	}
-	if _, klass, err = vm.object(tail); err != nil {
-		return nil, err
-	}
-	for _, field := range []struct {
-		to              *uint64
-		name, signature string
-	}{{&f.parent, "parent", stackChunk}, {&f.size, "size", "I"}, {&f.sp, "sp", "I"}} {
-		if *field.to, err = vm.fieldOffset(klass, field.name, field.signature); err != nil {
-			return nil, err
-		}
-	}
-	if f.bottom, err = vm.fieldOffset(klass, "bottom", "I"); err != nil {
-		if f.bottom, err = vm.fieldOffset(klass, "argsize", "I"); err != nil {
-			return nil, err
-		}
-		f.arguments = true
-	}
-	size, err := vm.u32(klass + vm.cont.layoutAt)
-	if err != nil {
-		return nil, err
-	}
-	f.chunkKlass, f.stack = klass, uint64(size)&^(word-1)
-	if f.stack > maxOffset {
-		return nil, fmt.Errorf("chunks begin with %d bytes", f.stack)
-	}
-	return f, nil
-}
-
-// chunk reads a StackChunk and where its parent is, 0 if it has none.
-func (vm *VM) chunk(at uint64) (k chunk, parent uint64, err error) {
-	f := vm.cont.fields
-	_, klass, err := vm.object(at)
-	if err != nil {
-		return k, 0, err
-	}
-	if klass != f.chunkKlass {
-		return k, 0, fmt.Errorf("chunk at %#x: %w", at, errNoObject)
-	}
-	var n [3]uint32 // size, sp, bottom
-	for i, offset := range []uint64{f.size, f.sp, f.bottom} {
-		if n[i], err = vm.u32(at + offset); err != nil {
-			return k, 0, err
-		}
-	}
-	if f.arguments {
-		n[2] = n[0] - n[2]
-	}
-	size, sp, bottom := n[0], n[1], n[2]
-	if size > maxChunk || sp > size || bottom > size || sp < bottom && sp < linkWords {
-		return k, 0, fmt.Errorf("chunk of %d words: frames from %d to %d", size, sp, bottom)
-	}
-	stack := at + f.stack
-	k = chunk{at: at, sp: stack + uint64(sp)*word, end: stack + uint64(bottom)*word}
-	if sp < bottom {
-		k.low = k.sp - linkWords*word
-		if k.words, err = vm.bytes(k.low, int(size-sp+linkWords)*word); err != nil {
-			return k, 0, err
-		}
-	}
-	parent, err = vm.reference(at + f.parent)
-	return k, parent, err
 }
 
 // enterChunk moves c to the innermost frame of the first chunk.

@@ -42,8 +42,11 @@ type Cursor struct {
 	TID            int  // of the thread, as the VM sees it
 	Continued      bool // the frames from here on came from a virtual thread's heap
 
-	callee uint64 // the SP of the frame that Step has left, of generated code
-	java   bool   // which was a method's
+	ret       uint64 // where PC was found; 0: not by Step
+	callee    uint64 // the SP of the frame that Step has left, of generated code
+	calleeRet uint64 // and its ret
+	java      bool   // it was a method's
+	again     bool   // a step has been tried twice
 }
 
 // Kind is the kind of a physical frame.

@@ -68,6 +68,13 @@ func (vm *VM) Step(c *Cursor) (Physical, error) {
 	}
 	next := *c
 	p, err := vm.step(&next)
+	if err != nil && !c.again && !errors.Is(err, ErrBeyond) && !errors.Is(err, ErrInHeap) {
+		// What is remembered of the VM may be older than the stack. Once for each walk.
+		vm.cache.Drop()
+		c.again = true
+		next = *c
+		p, err = vm.step(&next)
+	}
 	if err != nil {
 		return p, err
 	}
@@ -204,7 +211,7 @@ func (vm *VM) leave(c *Cursor, top, sp uint64, toNative bool) error {
 			return err
 		}
 	}
-	c.callee = c.SP
+	c.callee, c.calleeRet, c.ret = c.SP, c.ret, top-word
 	c.PC, c.SP, c.FP = pc, sp, fp
 	return nil
 }
