@@ -24,8 +24,9 @@ import sun.misc.Unsafe;
  * it was: the JVM's own account of it is what a tracer's must be equal to.
  *
  * <pre>
- * java -cp OUT StackStress [seconds=10] [rate=100] [run=stream,lambda,...] [max=100000]
- *                          [parks=1,3] [depths=3,20,100,400] [gc=1]
+ * java -cp OUT StackStress [seconds=10] [rate=100] [run=stream,lambda,...|virtual|real]
+ *                          [max=100000]
+ *                          [parks=1,5] [depths=3,20,100,400] [gc=1] [linger=0]
  * </pre>
  *
  * Waits for a line on stdin, then each scenario runs on threads named "st-SCENARIO", together
@@ -83,6 +84,7 @@ public final class StackStress {
     String chain = WALKER.walk(s -> s.map(StackStress::frame).collect(Collectors.joining(" ")));
     chain = chain.substring(chain.indexOf("StackStress.block|"));
     tell(number, chain);
+    StackVirtual.linger();
   }
 
   static String frame(StackFrame f) {
@@ -154,8 +156,11 @@ public final class StackStress {
     StackScenarios.add(all);
     StackClasses.add(all);
     StackVirtual.add(all, options);
-    String run = options.get("run");
-    if (run != null) {
+    String run = options.getOrDefault("run", "all");
+    boolean real = run.equals("real");
+    if (real || run.equals("virtual")) {
+      all.keySet().removeIf(name -> name.startsWith("virtual-") == real);
+    } else if (!run.equals("all")) {
       all.keySet().retainAll(List.of(run.split(",")));
     }
     System.out.println("ready " + String.join(" ", all.keySet()));

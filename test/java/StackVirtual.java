@@ -7,6 +7,9 @@ import java.util.concurrent.locks.LockSupport;
 /** Virtual threads that have parked before they allocate, so that their callers lie in the heap. */
 final class StackVirtual {
   private static boolean collect;
+  private static long lingerNanos;
+  private static Object internal;
+  private static Method park;
 
   private StackVirtual() {}
 
@@ -21,6 +24,13 @@ final class StackVirtual {
     Method name = StackStress.find(builder, "name", String.class);
     Method unstarted = StackStress.find(builder, "unstarted", Runnable.class);
     collect = options.getOrDefault("gc", "1").equals("1");
+    lingerNanos = Integer.parseInt(options.getOrDefault("linger", "0")) * 1_000_000L;
+    if (lingerNanos > 0) { // needs --add-opens java.base/jdk.internal.misc=ALL-UNNAMED
+      Class<?> unsafe = Class.forName("jdk.internal.misc.Unsafe");
+      internal = unsafe.getMethod("getUnsafe").invoke(null);
+      park = unsafe.getMethod("park", boolean.class, long.class);
+      park.setAccessible(true);
+    }
     for (int depth : StackStress.numbers(options.getOrDefault("depths", "3,20,100,400"))) {
       for (int parks : StackStress.numbers(options.getOrDefault("parks", "1,5"))) {
         String label = "virtual-" + depth + "-" + parks;
@@ -36,6 +46,19 @@ final class StackVirtual {
             t.join();
           }
         });
+      }
+    }
+  }
+
+  /** Parks a virtual thread's carrier under it, so that it stays on its stack for linger milliseconds. */
+  static void linger() {
+    if (lingerNanos > 0 && Thread.currentThread().getName().startsWith("vt-")) {
+      try {
+        for (long end = System.nanoTime() + lingerNanos; System.nanoTime() < end; ) {
+          park.invoke(internal, false, end - System.nanoTime());
+        }
+      } catch (ReflectiveOperationException e) {
+        throw new IllegalStateException(e);
       }
     }
   }

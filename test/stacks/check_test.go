@@ -164,6 +164,9 @@ func list(s *unwind.Stack) string {
 	return b.String()
 }
 
+// text is the account with its examples.
+func (t *tally) text() string { return t.String() + "\n" + strings.Join(t.examples, "\n") }
+
 // check fails the test unless the run was right.
 func (t *tally) check(tb testing.TB) {
 	tb.Helper()
@@ -172,6 +175,19 @@ func (t *tally) check(tb testing.TB) {
 		tb.Fatal("the program allocated nothing")
 	}
 	if t.wrong > 0 || t.missing > 0 || float64(t.found) < 0.999*float64(t.small) {
-		tb.Errorf("%s\n%s", t, strings.Join(t.examples, "\n"))
+		tb.Error(t.text())
+	}
+}
+
+// checkVirtual fails the test if a frame was missing, or too few callers were found.
+func (t *tally) checkVirtual(tb testing.TB) {
+	tb.Helper()
+	tb.Log(t)
+	late := t.reasons["truncated: callers in heap"]
+	if t.blocks == 0 || t.wrong > 0 || t.missing > 0 || t.found+late < t.small {
+		tb.Error(t.text())
+	}
+	if t.continued < t.blocks/2 {
+		tb.Errorf("only %d of %d stacks went on in the heap\n%s", t.continued, t.blocks, t.text())
 	}
 }

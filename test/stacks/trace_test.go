@@ -2,7 +2,6 @@ package stacks
 
 import (
 	"io"
-	"slices"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -34,9 +33,6 @@ type recorder struct {
 	missing  int               // blocks without a ticket
 }
 
-var lat = map[uint32][2]time.Time{}
-var lats [][2]time.Duration
-
 func (r *recorder) Open(*tracer.Space)                   {}
 func (r *recorder) End(*tracer.Space, time.Time, string) {}
 
@@ -46,10 +42,7 @@ func (r *recorder) Stack(_ *tracer.Space, ticket uint32, raw *tracer.Stack) {
 		u.Returns = append(u.Returns, unwind.Return(ret))
 	}
 	bytes := len(raw.Mem)
-	t0 := time.Now()
-	st := r.resolver.Resolve(&u)
-	lat[ticket] = [2]time.Time{t0, time.Now()}
-	r.stacks[ticket] = traced{st, bytes}
+	r.stacks[ticket] = traced{r.resolver.Resolve(&u), bytes}
 }
 
 func (r *recorder) Apply(_ *tracer.Space, e *vma.Event, _ *vma.Delta) {
@@ -60,9 +53,6 @@ func (r *recorder) Apply(_ *tracer.Space, e *vma.Event, _ *vma.Delta) {
 	if e.Stack == 0 {
 		r.missing++
 		return
-	}
-	if l, ok := lat[e.Stack]; ok {
-		lats = append(lats, [2]time.Duration{l[0].Sub(time.Unix(0, e.Time)), l[1].Sub(l[0])})
 	}
 	r.blocks[n] = traced{bytes: int(e.Stack)} // replaced by settle
 }
@@ -153,11 +143,6 @@ func mustRun(tb testing.TB, home string, flags, options []string) (*truth, *reco
 				tb.Fatal(err)
 			}
 			rec.settle()
-			slices.SortFunc(lats, func(a, b [2]time.Duration) int { return int(a[0] - b[0]) })
-			for _, q := range []int{1, 10, 50, 75, 90, 95, 99} {
-				tb.Log("latency", q, lats[len(lats)*q/100])
-			}
-			lats = nil
 			return told, rec
 		default:
 		}
