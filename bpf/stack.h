@@ -176,7 +176,7 @@ static __always_inline __u16 take_stack(struct space_state *st, struct task_stru
 {
 	__u32 before = asked_before(st, now);
 
-	if (before >= stack_rate / WINDOWS) {
+	if (before >= (stack_rate + WINDOWS - 1) / WINDOWS) {
 		COUNT(st->stacks_limited);
 		return STACK_LIMITED;
 	}
