@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"vmaleak/symbolize/hotspot"
 	"vmaleak/symbolize/jvm"
 )
 
@@ -117,95 +118,116 @@ func wantNames(t *testing.T, n *Namer, threads []named, alive bool) {
 	}
 }
 
+// mute is a Namer.read of a JVM whose memory does not tell.
+func mute() ([]hotspot.Thread, string, error) {
+	return nil, "", hotspot.ErrNotHotSpot
+}
+
 func TestNamesOfAJVM(t *testing.T) {
 	jdks := jdks(t)
 	classes := mustCompile(t, jdks)
 	for name, java := range jdks {
-		t.Run(name, func(t *testing.T) {
-			p, threads := mustJVM(t, 50, java, "-Xmx64m", "-cp", classes, "Named")
-			n := NewNamer(p.pid(), NamerOptions{Named: true})
-			defer n.Close()
-			now := time.Unix(1000, 0)
-			if err := n.Refresh(now); err != nil {
-				t.Fatal(err)
-			}
-			if !n.Due(now) || n.Due(now) {
-				t.Fatal("a dump is due at the start, once")
-			}
-			results := make(chan Result, 1)
-			go func() { results <- n.Fetch(t.Context()) }()
-			for len(results) == 0 { // the owner goes on meanwhile
-				if err := n.Refresh(now); err != nil {
-					t.Fatal(err)
+		for _, way := range []string{"memory", "dumps"} {
+			t.Run(name+" by "+way, func(t *testing.T) {
+				p, threads := mustJVM(t, 50, java, "-Xmx64m", "-cp", classes, "Named")
+				n := NewNamer(p.pid(), NamerOptions{Named: true})
+				defer n.Close()
+				next := time.Minute // when names may be fetched again at the latest, under any load
+				if way == "dumps" {
+					n.read, next = mute, minInterval
 				}
-			}
-			n.Adopt(<-results, now)
-			if err := n.Err(); err != nil {
-				t.Fatal(err)
-			}
-			wantNames(t, n, threads, true)
-			if e := n.Effects(); e.Dumps != 1 || e.DumpPause <= 0 || e.Refused != 0 || !strings.Contains(n.JVM(), "VM") {
-				t.Errorf("effects %+v, JVM %q", e, n.JVM())
-			}
-			virtualMachineThreads(t, n)
-
-			// A thread that comes later: known by its comm at once, by name after the next dump.
-			late := p.parse(p.ask("start latecomer-number-77"))
-			st, err := n.readTask(late.nid)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !n.Saw(uint32(late.nid), st.StartTicks) {
-				t.Fatal("a live thread is not found at once")
-			}
-			if th, ok := n.Lookup(uint32(late.nid), st.StartTicks); !ok || th.Name != nil || th.Comm != "latecomer-numbe" {
-				t.Errorf("before the dump: %+v %v", th, ok)
-			}
-			if now = now.Add(29 * time.Second); n.Due(now) {
-				t.Error("due after 29 s")
-			}
-			if now = now.Add(time.Second); !n.Due(now) {
-				t.Fatal("not due after 30 s, though a thread with events has no name")
-			}
-			until(t, "the thread's tick of birth is over", func() bool { return bootTicks() > st.StartTicks })
-			n.Adopt(n.Fetch(t.Context()), now)
-			wantNames(t, n, []named{late}, true)
-
-			// It dies and keeps its name; the process dies and all keep theirs.
-			if p.ask("stop") != "ok" {
-				t.Fatal("not stopped")
-			}
-			until(t, "the thread is gone", func() bool {
-				if err := n.Refresh(now); err != nil {
-					t.Fatal(err)
+				followNames(t, n, p, threads, next)
+				switch e := n.Effects(); {
+				case way == "dumps" && (e.Dumps != 2 || e.DumpPause <= 0 || e.Refused > 1 || e.Readings != 0):
+					t.Errorf("by dumps: effects %+v", e)
+				case way == "memory" && (e.Readings < 2 || e.Attaches != 0 || e.Dumps != 0):
+					t.Errorf("by memory: effects %+v", e)
 				}
-				th, _ := n.Lookup(uint32(late.nid), st.StartTicks)
-				return !th.Alive
 			})
-			wantNames(t, n, []named{late}, false)
-			p.kill()
-			if err := n.Refresh(now); !errors.Is(err, ErrGone) {
-				t.Errorf("after the end of the process: %v", err)
-			}
-			wantNames(t, n, threads, false)
-			if now = now.Add(time.Hour); n.Due(now) {
-				n.Adopt(n.Fetch(t.Context()), now)
-			}
-			if n.Due(now.Add(time.Hour)) {
-				t.Error("due again after the end of the process")
-			}
-		})
+		}
 	}
 }
 
-// virtualMachineThreads checks that GC and compiler threads have names as well.
+// followNames follows the names of a JVM from the start to its end.
+func followNames(t *testing.T, n *Namer, p *target, threads []named, next time.Duration) {
+	t.Helper()
+	now := time.Unix(1000, 0)
+	if err := n.Refresh(now); err != nil {
+		t.Fatal(err)
+	}
+	if !n.Due(now) || n.Due(now) {
+		t.Fatal("names are due at the start, once")
+	}
+	results := make(chan Result, 1)
+	go func() { results <- n.Fetch(t.Context()) }()
+	for len(results) == 0 { // the owner goes on meanwhile
+		if err := n.Refresh(now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.Adopt(<-results, now)
+	if err := n.Err(); err != nil {
+		t.Fatal(err)
+	}
+	wantNames(t, n, threads, true)
+	if n.JVM() == "" {
+		t.Error("the version is not known")
+	}
+	virtualMachineThreads(t, n)
+
+	// A thread that comes later: known by its comm at once, by name after the next Fetch.
+	late := p.parse(p.ask("start latecomer-number-77"))
+	st, err := n.readTask(late.nid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !n.Saw(uint32(late.nid), st.StartTicks) {
+		t.Fatal("a live thread is not found at once")
+	}
+	if th, ok := n.Lookup(uint32(late.nid), st.StartTicks); !ok || th.Name != nil || th.Comm != "latecomer-numbe" {
+		t.Errorf("before the names are fetched: %+v %v", th, ok)
+	}
+	if n.Due(now.Add(minReading - 1)) {
+		t.Error("due too early")
+	}
+	until(t, "the thread's tick of birth is over", func() bool { return bootTicks() > st.StartTicks })
+	if now = now.Add(next); !n.Due(now) {
+		t.Fatalf("not due after %v, though a thread with events has no name", next)
+	}
+	n.Adopt(n.Fetch(t.Context()), now)
+	wantNames(t, n, []named{late}, true)
+
+	// It dies and keeps its name; the process dies and all keep theirs.
+	if p.ask("stop") != "ok" {
+		t.Fatal("not stopped")
+	}
+	until(t, "the thread is gone", func() bool {
+		if err := n.Refresh(now); err != nil {
+			t.Fatal(err)
+		}
+		th, _ := n.Lookup(uint32(late.nid), st.StartTicks)
+		return !th.Alive
+	})
+	wantNames(t, n, []named{late}, false)
+	p.kill()
+	if err := n.Refresh(now); !errors.Is(err, ErrGone) {
+		t.Errorf("after the end of the process: %v", err)
+	}
+	wantNames(t, n, threads, false)
+	if now = now.Add(time.Hour); n.Due(now) {
+		n.Adopt(n.Fetch(t.Context()), now)
+	}
+	if n.Due(now.Add(time.Hour)) {
+		t.Error("due again after the end of the process")
+	}
+}
+
+// virtualMachineThreads checks that GC and compiler threads have names as well, if only the kernel's.
 func virtualMachineThreads(t *testing.T, n *Namer) {
 	t.Helper()
 	pools := map[string]int{}
 	for th := range n.Threads() {
-		if th.Name != nil {
-			pools[th.Pool]++
-		}
+		pools[th.Pool]++
 	}
 	for _, want := range []string{"VM Thread", "C2 CompilerThread#", "WorkerPetalGroup-9-#", "main"} {
 		if pools[want] == 0 {
@@ -282,6 +304,7 @@ func TestNamesWithoutSignal(t *testing.T) {
 	now := time.Unix(1000, 0)
 	n := NewNamer(p.pid(), NamerOptions{}) // found by a scan, not named by the user
 	defer n.Close()
+	n.read = mute
 	if err := n.Refresh(now); err != nil {
 		t.Fatal(err)
 	}
@@ -295,6 +318,10 @@ func TestNamesWithoutSignal(t *testing.T) {
 	// Somebody else has the JVM open its socket: now names come.
 	named := NewNamer(p.pid(), NamerOptions{Named: true})
 	defer named.Close()
+	named.read = mute
+	if !named.Due(now) {
+		t.Fatal("not due for the one who was named")
+	}
 	if r := named.Fetch(t.Context()); r.Err != nil {
 		t.Fatal(r.Err)
 	}
@@ -309,7 +336,12 @@ func TestNamesWithoutSignal(t *testing.T) {
 
 	none := NewNamer(p.pid(), NamerOptions{Attach: AttachNo, Named: true})
 	defer none.Close()
-	if none.Due(now) || none.DueLast(now) {
-		t.Error("due, though attaching was ruled out")
+	none.read = mute
+	if !none.Due(now) {
+		t.Fatal("not due to be read")
+	}
+	none.Adopt(none.Fetch(t.Context()), now)
+	if e := none.Effects(); e.Attaches != 0 || none.Err() == nil {
+		t.Errorf("asked, though attaching was ruled out: %+v, %v", e, none.Err())
 	}
 }

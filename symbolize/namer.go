@@ -20,16 +20,19 @@ const (
 	maxLooks  = 256  // immediate looks at new threads between two Refreshes
 )
 
-// AttachMode says whether the JVM may be asked for its threads' names.
+// AttachMode says whether the JVM may be asked for its threads' names. Names
+// are read from its memory, which it does not notice, whatever the mode.
 type AttachMode int
 
 const (
-	// AttachAuto asks a JVM: over its attach socket if that exists, and with
-	// NamerOptions.Named also by having the JVM open it (SIGQUIT).
+	// AttachAuto asks a JVM whose memory does not tell its threads' names: over
+	// its attach socket if that exists, and with NamerOptions.Named also by
+	// having the JVM open it (SIGQUIT).
 	AttachAuto AttachMode = iota
-	// AttachYes is AttachAuto for a target that does not look like a JVM too.
+	// AttachYes asks in any case, which also names the threads of the VM itself,
+	// and a target that does not look like a JVM too.
 	AttachYes
-	// AttachNo leaves the target alone: threads have their comm only.
+	// AttachNo never asks: names are read from the JVM's memory or not known.
 	AttachNo
 )
 
@@ -75,6 +78,7 @@ type Namer struct {
 	cursor  int // where the next Refresh begins to read known threads anew
 	buf     []byte
 
+	readings
 	dumps
 }
 
@@ -85,6 +89,7 @@ func NewNamer(pid int, o NamerOptions) *Namer {
 		pid: pid, options: o, boot: bootTime(), buf: make([]byte, maxLine),
 		threads: map[threadKey]*entry{}, live: map[int]*entry{}, absent: map[threadKey]struct{}{},
 	}
+	n.read = n.readVM
 	n.dir, n.dirErr = os.Open(procPath(pid, ""))
 	if n.dirErr != nil {
 		return n
@@ -130,6 +135,7 @@ func (n *Namer) refresh(now time.Time, rereads int) error {
 	if err != nil {
 		err = procError(fmt.Sprintf("list threads of process %d", n.pid), err)
 		if errors.Is(err, ErrGone) {
+			n.gone = true
 			for _, e := range n.live {
 				n.bury(e, now, tick)
 			}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
+	"vmaleak/symbolize/hotspot"
 	"vmaleak/symbolize/jvm"
 )
 
@@ -20,11 +20,13 @@ const (
 
 // Effects is what naming has cost the target, and what it could not do.
 type Effects struct {
+	Readings  int           // of the names in the JVM's memory, which the JVM does not notice
+	Unread    int           // names that these could not read: the thread was just beginning or ending, or its objects being moved
 	Dumps     int           // thread dumps taken
 	DumpPause time.Duration // sum of the dumps' requests: an upper bound of the time the JVM stood still
 	Attaches  int           // tries, also those that were refused
 	Refused   int           // tries that brought no dump
-	Ambiguous int           // names of dumps not given: the TID had two owners meanwhile
+	Ambiguous int           // names not given: the TID had two owners meanwhile
 	Missed    int           // threads with events that had died before they could be looked at
 	Forgotten int           // dead threads dropped to bound memory
 }
@@ -32,45 +34,80 @@ type Effects struct {
 // dumps is the part of a Namer that decides when to ask the JVM.
 type dumps struct {
 	effects  Effects
-	asked    time.Time     // of the last Fetch; zero before the first
+	asked    time.Time     // of the last dump; zero before the first
 	wait     time.Duration // from then until the next one
 	isJVM    bool
 	nextLook time.Time
 	lookWait time.Duration
-	tickets  int // dumps asked for
+	tickets  int // readings and dumps asked for
 	fetching bool
+	plan     plan // of the Fetch that runs
 	never    bool // asking again would be pointless
+	gone     bool // reading too
+	cleaned  bool // Fetch's: what a killed vmaleak left behind was removed
 	err      error
 	version  string
 }
 
-// Result is what a Fetch has brought.
-type Result struct {
-	Dump *jvm.Dump
-	Err  error
-	Took time.Duration // attach and dump together
-
-	from, to uint64 // boot ticks between which the dump was made
+// plan is what a Fetch may do.
+type plan struct {
+	at      time.Time
+	read    bool
+	dump    bool // if need be
+	needful bool // it is needed in any case
 }
 
-// Due reports whether the JVM should be asked for its threads now: once at
-// the start, then when a thread with events is alive and without a name, at
-// most every 30 s, and less often while dumps tell nothing new (threads that
-// come and go faster than dumps). A true answer is a ticket: it counts as a
-// dump, and Due is false until Adopt was given the result of Fetch.
+// Result is what a Fetch has brought.
+type Result struct {
+	Dump *jvm.Dump // nil unless the JVM was asked
+	Err  error     // why there are no names
+	Took time.Duration
+
+	read     bool // from its memory
+	asked    bool // by a dump
+	threads  []hotspot.Thread
+	release  string
+	readErr  error
+	readTook time.Duration
+	from, to uint64 // boot ticks between which it was made
+}
+
+// Due reports whether names should be fetched now. They are read from the JVM's memory: at the start, then when a thread
+// with events is alive and without a name, at most every 200 ms and for at most a fiftieth of the time.
+//
+// Only if its memory does not tell them (or with AttachYes, for the threads that it does not tell) the JVM is asked for
+// a thread dump: at most every 30 s, and less often while dumps tell nothing new (threads that come and go faster
+// than dumps).
+//
+// A true answer is a ticket: Due is false until Adopt was given the result of Fetch.
 func (n *Namer) Due(now time.Time) bool {
 	return n.dueAfter(n.wait, false, now)
 }
 
-// DueLast is Due at the end of a trace: for every live thread without a name,
-// with events or not, and without waiting longer than 30 s because earlier
-// dumps told nothing new.
+// DueLast is Due at the end of a trace: for every live thread, with events or not. A dump does not wait longer than 30 s
+// because earlier ones told nothing new.
 func (n *Namer) DueLast(now time.Time) bool {
 	return n.dueAfter(min(n.wait, minInterval), true, now)
 }
 
 func (n *Namer) dueAfter(wait time.Duration, all bool, now time.Time) bool {
-	if n.fetching || n.never || n.dirErr != nil || n.options.Attach == AttachNo {
+	if n.fetching || n.dirErr != nil {
+		return false
+	}
+	p := plan{at: now, read: n.mayRead(all, now)}
+	p.needful = n.untold() && !p.read || n.options.Attach == AttachYes
+	p.dump = n.mayDump(wait, all, now)
+	if !p.read && !(p.dump && p.needful) {
+		return false
+	}
+	n.plan, n.fetching = p, true
+	n.tickets++
+	return true
+}
+
+// mayDump reports whether the JVM may be asked now.
+func (n *Namer) mayDump(wait time.Duration, all bool, now time.Time) bool {
+	if n.never || n.gone || n.options.Attach == AttachNo {
 		return false
 	}
 	if n.options.Attach == AttachAuto && !n.becameJVM(now) {
@@ -79,12 +116,7 @@ func (n *Namer) dueAfter(wait time.Duration, all bool, now time.Time) bool {
 	if !n.asked.IsZero() && now.Sub(n.asked) < wait {
 		return false
 	}
-	if n.effects.Dumps > 0 && !n.anyWanted(all) {
-		return false
-	}
-	n.asked, n.fetching = now, true
-	n.tickets++
-	return true
+	return n.effects.Dumps == 0 || n.anyWanted(all)
 }
 
 // becameJVM reports whether the process is a JVM. One that has just been
@@ -111,15 +143,26 @@ func (n *Namer) anyWanted(all bool) bool {
 	return false
 }
 
-// Fetch attaches to the JVM and takes a thread dump. It touches no state of
-// the Namer and may run in another goroutine; the result goes to Adopt, errors
-// too. It takes 10 s at most.
+// Fetch reads the names, or takes a thread dump. It may run in another goroutine, since what it changes of the Namer is its
+// own; the result goes to Adopt, errors too. It takes 15 s at most.
 func (n *Namer) Fetch(ctx context.Context) Result {
 	ctx, cancel := context.WithTimeout(ctx, dumpTimeout)
 	defer cancel()
 	begin := time.Now()
-	r := Result{from: bootTicks()}
-	r.Dump, r.Err = n.fetch(ctx)
+	r := Result{from: bootTicks(), read: n.plan.read}
+	if r.read {
+		r.threads, r.release, r.readErr = n.read()
+		r.readTook = time.Since(begin)
+		r.Err = r.readErr
+	}
+	failed := r.readErr != nil && !errors.Is(r.readErr, hotspot.ErrNotReady) && !errors.Is(r.readErr, ErrGone)
+	if n.plan.dump && (n.plan.needful || failed) {
+		r.Dump, r.Err = n.fetch(ctx)
+		r.asked = true
+		if r.Err != nil && failed {
+			r.Err = fmt.Errorf("%w (and its memory does not tell: %v)", r.Err, r.readErr)
+		}
+	}
 	r.to = bootTicks()
 	r.Took = time.Since(begin)
 	return r
@@ -128,6 +171,12 @@ func (n *Namer) Fetch(ctx context.Context) Result {
 func (n *Namer) fetch(ctx context.Context) (*jvm.Dump, error) {
 	if err := n.stillThere(); err != nil {
 		return nil, err
+	}
+	if !n.cleaned {
+		// What a killed vmaleak left behind. Not to find out whether there is
+		// anything is no reason to do without names.
+		_ = jvm.CleanStale(n.pid)
+		n.cleaned = true
 	}
 	c, err := jvm.Dial(ctx, n.pid, jvm.Options{Start: n.options.Named, Timeout: dumpTimeout})
 	if err != nil {
@@ -156,14 +205,24 @@ func (n *Namer) stillThere() error {
 	return nil
 }
 
-// Adopt takes the names of a dump over. A name is given to the thread that
-// had the dump's TID all the time the dump was made: one that started before
-// it was asked for (known when Due said so, or started in an earlier tick) and
+// Adopt takes the names of a Fetch over. A name is given to the thread that
+// had its TID all the time the names were fetched: one that started before
+// they were asked for (known when Due said so, or started in an earlier tick) and
 // was not known dead then. If another thread of that TID started meanwhile,
 // none gets the name.
 func (n *Namer) Adopt(r Result, now time.Time) {
 	n.fetching = false
 	n.err = r.Err
+	if r.read {
+		n.adoptReading(r, now)
+	}
+	if r.asked {
+		n.adoptDump(r, now)
+	}
+}
+
+func (n *Namer) adoptDump(r Result, now time.Time) {
+	n.asked = n.plan.at
 	n.effects.Attaches++
 	if r.Err != nil || r.Dump == nil {
 		n.effects.Refused++
@@ -173,36 +232,16 @@ func (n *Namer) Adopt(r Result, now time.Time) {
 	n.effects.Dumps++
 	n.effects.DumpPause += r.Dump.Took
 	n.version = r.Dump.JVM
-	_ = n.refresh(now, math.MaxInt/2) // who has each TID now; a process that has ended keeps the names
-
-	owners := map[int][]*entry{}
-	for _, e := range n.threads {
-		if e.NSTID != 0 {
-			owners[e.NSTID] = append(owners[e.NSTID], e)
-		}
-	}
-	names := r.Dump.ByNID(func(nid int) bool {
+	_ = n.refresh(now, forever) // who has each TID now; a process that has ended keeps the names
+	owners := n.owners()
+	names := map[int]string{}
+	for nid, t := range r.Dump.ByNID(func(nid int) bool {
 		e, ambiguous := n.ownerDuring(owners[nid], r)
 		return e != nil || ambiguous
-	})
-	news := 0
-	for nid, es := range owners {
-		t := names[nid]
-		e, ambiguous := n.ownerDuring(es, r)
-		switch {
-		case t == nil && e != nil && e.StartTicks+youth < r.from:
-			e.nameless = true
-		case t == nil || e == nil && !ambiguous:
-		case ambiguous:
-			n.effects.Ambiguous++
-		default:
-			if e.wanted() {
-				news++
-			}
-			e.setName(t.Name)
-		}
+	}) {
+		names[nid] = t.Name
 	}
-	if news > 0 || n.effects.Dumps == 1 {
+	if news := n.give(owners, names, r); news > 0 || n.effects.Dumps == 1 {
 		n.wait = minInterval
 	} else {
 		n.wait = min(2*max(n.wait, minInterval), maxInterval)
@@ -234,10 +273,10 @@ func (n *Namer) refused(err error) {
 			n.never = true
 		}
 	}
+	n.gone = n.gone || errors.Is(err, jvm.ErrGone) || errors.Is(err, jvm.ErrZombie) || errors.Is(err, ErrGone)
 	for _, harmless := range []error{jvm.ErrNoSocket, jvm.ErrNoHandler, jvm.ErrStopped} {
 		if errors.Is(err, harmless) { // nothing was done to the target; a young JVM is soon ready
-			n.lookWait = min(max(2*n.lookWait, firstLook), minInterval)
-			n.wait = n.lookWait
+			n.wait = min(max(2*n.wait, firstLook), minInterval)
 			return
 		}
 	}
@@ -247,8 +286,9 @@ func (n *Namer) refused(err error) {
 // Effects is what naming has cost so far.
 func (n *Namer) Effects() Effects { return n.effects }
 
-// Err is why the last try to ask the JVM brought nothing; nil after a dump.
+// Err is why the last Fetch brought nothing; nil if it brought names.
 func (n *Namer) Err() error { return n.err }
 
-// JVM is the version line of the last dump; "" before one.
+// JVM is the JVM's version ("17.0.15+6-Debian-1deb12u1"; of JDK 8 the VM's own, "25.504-b01"), or the line of a dump that
+// holds it in parentheses; "" as long as it is not known.
 func (n *Namer) JVM() string { return n.version }

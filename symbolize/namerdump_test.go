@@ -11,7 +11,7 @@ import (
 )
 
 func dumpOf(from, to uint64, threads ...jvm.Thread) Result {
-	return Result{Dump: &jvm.Dump{Threads: threads, Took: time.Millisecond}, from: from, to: to}
+	return Result{Dump: &jvm.Dump{Threads: threads, Took: time.Millisecond}, asked: true, from: from, to: to}
 }
 
 func TestDumpNamesOnlyWhoWasThere(t *testing.T) {
@@ -165,7 +165,7 @@ func TestRefusals(t *testing.T) {
 		if !n.Due(day) {
 			t.Fatal("not due")
 		}
-		n.Adopt(Result{Err: fmt.Errorf("dial: %w", c.err)}, day)
+		n.Adopt(Result{Err: fmt.Errorf("dial: %w", c.err), asked: true}, day)
 		if !errors.Is(n.Err(), c.err) {
 			t.Errorf("%v: the error is %v", c.err, n.Err())
 		}

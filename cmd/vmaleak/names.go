@@ -10,6 +10,7 @@ import (
 
 	"vmaleak/leak"
 	"vmaleak/symbolize"
+	"vmaleak/symbolize/hotspot"
 	"vmaleak/symbolize/jvm"
 )
 
@@ -27,10 +28,14 @@ const looksPerScan = 64
 // namesWait is how long an export waits for JVMs that are asked for names.
 const namesWait = 5 * time.Second
 
-// refresh reads anew who the processes and threads are, and has dumps taken.
-func (s *session) refresh(ctx context.Context, now time.Time) {
+// refresh reads anew who the processes and threads are.
+func (s *session) refresh(now time.Time) {
 	s.looks = 0
 	s.refreshNames(now)
+}
+
+// fetchDue has the names of threads fetched that have come since.
+func (s *session) fetchDue(ctx context.Context, now time.Time) {
 	for _, t := range s.targets {
 		if t.namer != nil && !t.fetching && t.namer.Due(now) {
 			s.fetch(ctx, t)
@@ -56,20 +61,10 @@ func (s *session) refreshThreads(t *target, now time.Time) {
 	}
 }
 
-// fetch asks a JVM for its threads, in a goroutine: the answer comes through s.fetched.
+// fetch reads a JVM's names, in a goroutine: the answer comes through s.fetched.
 func (s *session) fetch(ctx context.Context, t *target) {
 	t.fetching = true
-	clean := !t.cleaned
-	t.cleaned = true
-	pid := t.sp.PID()
-	go func() {
-		if clean {
-			// What a killed vmaleak left behind. Not to find out whether there is
-			// anything is no reason to do without names.
-			_ = jvm.CleanStale(pid)
-		}
-		s.fetched <- fetch{t, t.namer.Fetch(ctx)}
-	}()
+	go func() { s.fetched <- fetch{t, t.namer.Fetch(ctx)} }()
 }
 
 // adopt takes the answer of a JVM over.
@@ -106,7 +101,7 @@ func (t *target) nameless(now time.Time, last bool) error {
 	if err == nil || t.namer.JVM() != "" { // a later dump that failed leaves the names of an earlier one
 		return nil
 	}
-	if !last && (errors.Is(err, jvm.ErrNoHandler) || errors.Is(err, jvm.ErrNotJVM)) && t.proc.IsJVM && now.Sub(t.proc.StartedAt) < youth {
+	if !last && (errors.Is(err, hotspot.ErrNotReady) || errors.Is(err, jvm.ErrNoHandler) || errors.Is(err, jvm.ErrNotJVM)) && t.proc.IsJVM && now.Sub(t.proc.StartedAt) < youth {
 		return nil
 	}
 	return err
@@ -128,8 +123,8 @@ func (s *session) namelessWarning(now time.Time, last bool) *leak.Warning {
 	return w
 }
 
-// freshNames reads the threads anew, asks JVMs for the names of those that
-// came since, and waits for the answers, for a while.
+// freshNames reads the threads anew and their names, and waits for JVMs that
+// have to be asked for them, for a while.
 func (s *session) freshNames(ctx context.Context) error {
 	now := time.Now()
 	s.refreshNames(now)
@@ -163,14 +158,12 @@ func (s *session) fetching() bool {
 // eight is HotSpot's name of a JDK 8: 25.191-b12 is 8u191-b12.
 var eight = regexp.MustCompile(`^25\.(\d+)-(b\d+)`)
 
-// shortVersion is the version in the first line of a thread dump:
+// shortVersion is the version alone of a JVM's version or of the first line of a thread dump:
 // "OpenJDK 64-Bit Server VM (17.0.15+6-Debian-1deb12u1 mixed mode, sharing)"
 // gives "17.0.15+6-Debian-1deb12u1".
 func shortVersion(line string) string {
-	from := strings.LastIndexByte(line, '(')
-	if from < 0 {
-		return line
+	if from := strings.LastIndexByte(line, '('); from >= 0 {
+		line, _, _ = strings.Cut(strings.TrimSuffix(line[from+1:], ")"), " ")
 	}
-	v, _, _ := strings.Cut(strings.TrimSuffix(line[from+1:], ")"), " ")
-	return eight.ReplaceAllString(v, "8u$1-$2")
+	return eight.ReplaceAllString(line, "8u$1-$2")
 }

@@ -149,6 +149,8 @@ func TestVersionsAreShort(t *testing.T) {
 		"OpenJDK 64-Bit Server VM (25.0.1+8-LTS mixed mode, emulated-client)":      "25.0.1+8-LTS",
 		"Java HotSpot(TM) 64-Bit Server VM (25.191-b12 mixed mode)":                "8u191-b12",
 		"OpenJDK 64-Bit Server VM (21-ea+5)":                                       "21-ea+5",
+		"25.0.3+9-LTS":                                                             "25.0.3+9-LTS",
+		"25.504-b08":                                                               "8u504-b08",
 		"something else":                                                           "something else",
 		"":                                                                         "",
 	} {

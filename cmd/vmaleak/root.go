@@ -63,7 +63,7 @@ func addTraceFlags(cmd *cobra.Command, o *traceOptions) {
 	f.IntVarP(&o.top, "top", "T", 10, "rows shown for each process")
 	f.VarP(&o.minSize, "min-size", "z", "show only what holds at least `SIZE` (display only)")
 	o.files.add(f, " at the end and on SIGUSR1")
-	f.StringVar(&o.attach, "attach", "auto", "ask JVMs for their threads' names: auto, yes or no")
+	f.StringVar(&o.attach, "attach", "auto", "ask JVMs for their threads' names: auto (if their memory does not tell), yes or no")
 	f.StringVar(&o.stacks, "stacks", "auto", "take the stack of every call that maps memory: auto or off")
 	f.Var(&o.stackMin, "stack-min", "smallest call whose stack is taken, `SIZE` (default 32KiB)")
 	f.BoolVar(&o.fullStacks, "full-stacks", false, "show every frame of a stack")

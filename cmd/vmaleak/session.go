@@ -15,7 +15,7 @@ import (
 )
 
 // session is one trace: the tracer, the books, and who the processes are. One
-// goroutine runs it; only thread dumps are fetched beside it.
+// goroutine runs it; only names are fetched beside it.
 type session struct {
 	env
 	o       *traceOptions
@@ -96,7 +96,7 @@ func (s *session) run(ctx context.Context) error {
 	if s.o.duration > 0 {
 		end = now.Add(s.o.duration)
 	}
-	s.refresh(ctx, now)
+	s.refresh(now)
 	if s.out.screen.tty != nil {
 		nextTick = now
 	}
@@ -124,8 +124,9 @@ func (s *session) run(ctx context.Context) error {
 		if now.After(nextScan) {
 			nextScan = now.Add(scanEvery)
 			s.rescan()
-			s.refresh(ctx, now)
+			s.refresh(now)
 		}
+		s.fetchDue(ctx, now)
 		if now.After(nextTick) {
 			if nextTick = nextTick.Add(s.o.interval); nextTick.Before(now) {
 				nextTick = now.Add(s.o.interval)

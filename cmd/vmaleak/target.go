@@ -21,8 +21,7 @@ type target struct {
 	proc         *symbolize.Process
 	lastSeen     vma.Thread
 	first        vma.Thread // the main thread, of a process that was gone before it could be looked up
-	fetching     bool       // the JVM is being asked
-	cleaned      bool       // what an earlier vmaleak left was removed
+	fetching     bool       // names are being fetched
 	saidNameless bool
 	ended        bool
 	verified     bool // of one that has ended

@@ -11,7 +11,7 @@ func TestStringsAreDecoded(t *testing.T) {
 		{utf16: "\x11\x00\xda\x7d\x0b\x7a", want: "\u0011線程"},
 		{utf16: "\x3d\xd8\x00\xde", want: "\U0001f600"},
 		{utf16: "\x3d\xd8a\x00", want: "\ufffda"}, // half a pair
-		{utf16: "a\x00\x3d", want: "a"},          // cut in the middle of a unit
+		{utf16: "a\x00\x3d", want: "a"},           // cut in the middle of a unit
 		{want: ""},
 	} {
 		got := decodeLatin1([]byte(c.latin1))
