@@ -3,6 +3,7 @@ package hotspot
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // blobKind is what the code of a blob is for.
@@ -148,6 +149,9 @@ func (l *blobLayout) at(mem reader, addr, end uint64) (*blob, error) {
 	if b.name, err = mem.cstring(b.nameAddr, maxName); err != nil {
 		return nil, fmt.Errorf("name of the code blob at %#x: %w", addr, err)
 	}
+	if b.name == "" || !utf8.ValidString(b.name) {
+		return nil, fmt.Errorf("code blob at %#x: its name is %q", addr, b.name)
+	}
 	b.kind = l.kindOf(b, p)
 	return b, nil
 }
@@ -199,17 +203,17 @@ const maxBlobs = 1 << 14
 // blobFor returns the blob whose code pc lies in. What it knows is at most 200 ms old, for code is freed and its place used
 // again. ErrGone: nothing is there (any more).
 func (vm *VM) blobFor(pc uint64) (*blob, error) {
-	if b, ok := vm.knownBlob(pc); ok {
-		return b, nil
-	}
-	b, err := vm.blobAround(pc)
-	if err != nil {
-		return nil, err
+	b, ok := vm.knownBlob(pc)
+	if !ok {
+		var err error
+		if b, err = vm.blobAround(pc); err != nil {
+			return nil, err
+		}
+		vm.blobs[pc] = b
 	}
 	if pc < b.codeBegin || pc >= b.codeEnd {
 		return nil, fmt.Errorf("%#x lies outside of the code of %s at %#x", pc, b.name, b.addr)
 	}
-	vm.blobs[pc] = b
 	return b, nil
 }
 
@@ -229,7 +233,7 @@ func (vm *VM) blobAt(addr uint64) (*blob, error) {
 	return b, nil
 }
 
-// knownBlob looks a blob up by a pc, or by its own address, which is no pc.
+// knownBlob looks a blob up by an address that it was asked for by.
 func (vm *VM) knownBlob(addr uint64) (*blob, bool) {
 	if g := vm.cache.generation(); g != vm.blobsOf || len(vm.blobs) >= maxBlobs {
 		clear(vm.blobs)

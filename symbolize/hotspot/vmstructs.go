@@ -231,7 +231,10 @@ func (t *table) static(typ string, names ...string) (uint64, bool) {
 // size returns the size of a structure.
 func (t *table) size(typ string) (uint64, bool) {
 	n, ok := t.sizes[typ]
-	return n, ok && n <= maxOffset
+	if !ok || n > maxOffset {
+		return 0, false
+	}
+	return n, true
 }
 
 // constant returns a constant of the VM: `frame::interpreter_frame_method_offset`.
