@@ -43,8 +43,11 @@ func (vm *VM) Expand(p Physical) ([]Frame, error) {
 	frames, ok := vm.expandedOld[p]
 	if !ok {
 		var err error
-		if frames, err = vm.expand(p); err != nil {
-			return nil, err
+		if frames, err = vm.expand(p); err != nil { // what is remembered may be older than p
+			vm.cache.Drop()
+			if frames, err = vm.expand(p); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if len(vm.expanded) >= maxExpanded { // two generations: what is used stays

@@ -75,7 +75,10 @@ func (vm *VM) method(addr uint64) (*method, error) {
 	if m, ok := vm.methods[addr]; ok {
 		return m, nil
 	}
-	m, err := vm.readMethod(addr)
+	// Past the cache: a class is often named right after it was made, in place of another one that the pages still show.
+	now := *vm
+	now.reader = vm.raw
+	m, err := now.readMethod(addr)
 	if err != nil {
 		return nil, fmt.Errorf("%w at %#x: %w", errUnreadable, addr, err)
 	}

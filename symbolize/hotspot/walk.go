@@ -78,7 +78,7 @@ func (vm *VM) Step(c *Cursor) (Physical, error) {
 	if err != nil {
 		return p, err
 	}
-	if next.Words == c.Words && next.SP <= c.SP {
+	if heapOf(&next) == heapOf(c) && next.SP <= c.SP {
 		return Physical{}, fmt.Errorf("%w: the stack does not go on upward", ErrFrame)
 	}
 	*c = next
