@@ -85,7 +85,7 @@ func FuzzImage(f *testing.F) {
 			}
 		}
 		for _, at := range probes {
-			if frames := m.named(at, os.Getpid()); len(frames) == 0 || len(frames) > maxInlined+1 {
+			if frames := m.named(at, os.Getpid(), new(int64)); len(frames) == 0 || len(frames) > maxInlined+1 {
 				t.Fatalf("%d frames", len(frames))
 			}
 		}

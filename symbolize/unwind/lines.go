@@ -9,7 +9,8 @@ import (
 // Bounds of DWARF: larger ones are left alone, and an address that takes
 // longer has no line.
 const (
-	maxDwarf      = 96 << 20 // bytes of all sections
+	maxDwarf      = 64 << 20  // bytes of all sections of a file
+	maxAllDwarf   = 160 << 20 // of all files
 	maxUnits      = 1 << 16
 	maxUnitRanges = 1 << 20
 	maxEntries    = 1 << 20 // entries read for one address
@@ -19,6 +20,8 @@ const (
 // lines finds source lines and inlined calls by DWARF.
 type lines struct {
 	im     *image
+	held   int64  // bytes in memory
+	all    *int64 // of all files
 	opened bool
 	data   *dwarf.Data
 	units  []unitRange // by address
@@ -30,10 +33,10 @@ type unitRange struct {
 }
 
 // readLines returns nil if a file has no DWARF.
-func readLines(im *image) *lines {
+func readLines(im *image, all *int64) *lines {
 	for _, name := range []string{".debug_info", ".zdebug_info"} {
 		if im.section(name) != nil {
-			return &lines{im: im}
+			return &lines{im: im, all: all}
 		}
 	}
 	return nil
@@ -63,9 +66,11 @@ func (l *lines) open() {
 	for _, name := range []string{"addr", "line_str", "str_offsets", "rnglists"} {
 		more[".debug_"+name] = read(name)
 	}
-	if total > maxDwarf {
+	if total > maxDwarf || *l.all+int64(total) > maxAllDwarf {
 		return
 	}
+	l.held = int64(total)
+	*l.all += l.held
 	l.data = parseDwarf(abbrev, info, line, ranges, str, more)
 	l.readUnits()
 }

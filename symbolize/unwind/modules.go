@@ -10,11 +10,16 @@ import (
 
 // modules are the files that are or were mapped, shared between processes.
 type modules struct {
-	limit int // of those that nobody uses any more
+	limit int   // of those that nobody uses any more
+	open  int   // files
+	debug int64 // bytes of debug information in memory
 	last  uint32
 	known map[fileKey]*module
 	idle  []*module // without users, oldest first
 }
+
+// maxOpenFiles bounds the files that are open for their tables and names.
+const maxOpenFiles = 400
 
 // load returns the module of an area, or why there is none.
 func (ms *modules) load(pid int, a *area) (*module, string) {
@@ -34,6 +39,9 @@ func (ms *modules) load(pid int, a *area) (*module, string) {
 			return nil, reasonFile
 		}
 	} else {
+		if ms.open >= maxOpenFiles {
+			return nil, reasonFile
+		}
 		f, key, err := openMapped(pid, a)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			return nil, reasonGone
@@ -44,6 +52,7 @@ func (ms *modules) load(pid int, a *area) (*module, string) {
 		if known := ms.known[key]; known != nil {
 			if known.disk == nil {
 				known.disk, known.image.file = f, f
+				ms.open++
 			} else {
 				f.Close()
 			}
@@ -54,6 +63,7 @@ func (ms *modules) load(pid int, a *area) (*module, string) {
 			f.Close()
 			return nil, reasonFile
 		}
+		ms.open++
 	}
 	if known := ms.known[m.key]; known != nil {
 		return known, ""
@@ -73,6 +83,7 @@ func (ms *modules) release(m *module) {
 	if m.disk != nil {
 		m.disk.Close()
 		m.disk = nil
+		ms.open--
 	}
 	m.names.close()
 	m.names = nil

@@ -29,7 +29,7 @@ const (
 )
 
 // readNames opens what names a module's code. pid is a process that has it mapped.
-func readNames(m *module, pid int) *names {
+func readNames(m *module, pid int, debug *int64) *names {
 	n := &names{frames: newCache[uint64, []Frame](maxNativeNames)}
 	images := []*image{m.image}
 	if f, im := openDebug(m.image, pid); f != nil {
@@ -47,7 +47,7 @@ func readNames(m *module, pid int) *names {
 		}
 	}
 	for _, im := range images {
-		if n.lines = readLines(im); n.lines != nil {
+		if n.lines = readLines(im, debug); n.lines != nil {
 			break
 		}
 	}
@@ -60,6 +60,9 @@ func (n *names) close() {
 	}
 	for _, f := range n.opened {
 		f.Close()
+	}
+	if n.lines != nil {
+		*n.lines.all -= n.lines.held
 	}
 }
 
@@ -97,10 +100,10 @@ func unpack(packed []byte) (_ []byte, err error) {
 
 // named returns the frames of an address, innermost first. Without a name it is
 // one frame, of which module and offset are known.
-func (m *module) named(addr uint64, pid int) []Frame {
+func (m *module) named(addr uint64, pid int, debug *int64) []Frame {
 	if m.names == nil {
 		m.rows() // also finds Go's table
-		m.names = readNames(m, pid)
+		m.names = readNames(m, pid, debug)
 	}
 	n := m.names
 	if f, ok := n.frames.get(addr); ok {

@@ -101,13 +101,12 @@ func (r *Resolver) readAreas(p *process) string {
 }
 
 // refresh is for a walk that has failed: what it was based on may have changed.
-// It reports whether there was anything to read anew.
+// It reports whether anything was read anew. A process whose stacks fail again and
+// again costs a bounded part of our time.
 func (r *Resolver) refresh(p *process) bool {
-	if p.gone || time.Since(p.read) < max(mapsAgain, 20*p.cost) {
-		return false
-	}
-	if r.readAreas(p) != "" {
-		return false
+	again := p.vm.resync()
+	if p.gone || time.Since(p.read) < max(mapsAgain, 20*p.cost) || r.readAreas(p) != "" {
+		return again
 	}
 	for i := range p.areas {
 		if p.areas[i].mod == nil {
@@ -115,7 +114,6 @@ func (r *Resolver) refresh(p *process) bool {
 		}
 	}
 	p.places.clear()
-	p.vm.resync()
 	return true
 }
 

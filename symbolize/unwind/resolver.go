@@ -69,7 +69,7 @@ func (r *Resolver) Prepare(pid int) error {
 	for i := range p.areas[:min(len(p.areas), maxPrepared)] {
 		if m := r.module(p, &p.areas[i]); m != nil && m.names == nil {
 			m.rows()
-			m.names = readNames(m, pid)
+			m.names = readNames(m, pid, &r.modules.debug)
 		}
 	}
 	return nil
@@ -132,7 +132,7 @@ func (r *Resolver) name(p *process, t *trace) (*Stack, bool) {
 			sure = sure && ok
 			s.Frames = append(s.Frames, frames...)
 		case st.mod != nil:
-			s.Frames = append(s.Frames, st.mod.named(st.addr, p.pid)...)
+			s.Frames = append(s.Frames, st.mod.named(st.addr, p.pid, &r.modules.debug)...)
 		default:
 			name := st.area
 			if name == "" {

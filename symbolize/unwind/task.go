@@ -7,11 +7,12 @@ import (
 )
 
 // entryOf is where the task of a virtual thread begins: the outermost function
-// that is not the JDK's own. It is empty for stacks of other threads.
+// that somebody has written and is not the JDK's own. It is empty for stacks of
+// other threads.
 func entryOf(frames []Frame) string {
 	run := -1
 	for i, f := range frames {
-		if strings.HasPrefix(f.Function, "java.lang.VirtualThread.run") {
+		if strings.HasPrefix(f.Function, "java.lang.VirtualThread.run(") {
 			run = i
 		}
 	}
@@ -20,20 +21,23 @@ func entryOf(frames []Frame) string {
 	}
 	for i := run - 1; i >= 0; i-- {
 		java := frames[i].Kind == Java || frames[i].Kind == Inlined && frames[i].Module == ""
-		if java && frames[i].Function != "" && !isJDK(frames[i].Function) {
+		if java && isApplication(frames[i].Function) {
 			return frames[i].Function
 		}
 	}
 	return frames[run-1].Function
 }
 
-func isJDK(function string) bool {
+func isApplication(function string) bool {
+	if function == "" || strings.Contains(function, "<hidden>") {
+		return false
+	}
 	for _, p := range []string{"java.", "jdk.", "sun."} {
 		if strings.HasPrefix(function, p) {
-			return true
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // withTask adds the name of the virtual thread that is mounted on the thread now.

@@ -25,15 +25,21 @@ type virtualMachine struct {
 	pid    int
 	java   javaVM
 	tried  time.Time
-	never  bool // it is none
+	synced time.Time
+	cost   time.Duration // of the last resync
+	never  bool          // it is none
 	gen    uint64
 	tids   *cache[int, int] // by ours, theirs; nil if they are the same
 	used   uint64           // when a stack of the process was asked for last
 	frames *cache[hotspot.Physical, []Frame]
 }
 
-// vmAgain is the time between attempts to read a VM that is only starting.
-const vmAgain = 20 * time.Millisecond
+// The time between attempts to read a VM that is only starting, and between
+// readings of one whose frames could not be read.
+const (
+	vmAgain = 20 * time.Millisecond
+	vmSync  = time.Millisecond
+)
 
 // What is kept per process.
 const (
@@ -103,14 +109,18 @@ func hasLibjvm(areas []area) bool {
 	return false
 }
 
-// resync drops what is remembered of the VM's memory.
-func (v *virtualMachine) resync() {
-	if v.java == nil {
-		return
+// resync drops what is remembered of the VM's memory, and reports whether it did.
+func (v *virtualMachine) resync() bool {
+	if v.java == nil || time.Since(v.synced) < max(vmSync, 20*v.cost) {
+		return false
 	}
+	began := time.Now()
 	v.gen++
 	v.frames.clear()
 	_ = v.java.Resync() // what cannot be read now fails when it is used
+	v.synced = time.Now()
+	v.cost = v.synced.Sub(began)
+	return true
 }
 
 // javaFrame takes down a frame in the code cache and moves to its caller.
