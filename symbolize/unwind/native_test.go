@@ -219,3 +219,19 @@ func TestProcessThatIsGone(t *testing.T) {
 	r.Forget(pid)
 	wantStatus(t, r.Resolve(raw), Failed, reasonGone)
 }
+
+func TestCodeInNoFileIsGuessedByFramePointersAndSaysSo(t *testing.T) {
+	s := resolvePaused(t, build(t, "cc", "testdata/jit.c", "-O1", "-g"))
+	wantStatus(t, s, Failed, reasonJIT)
+	wantInner(t, s, "leaf:10")
+	wantInner(t, s, "main:20")
+	var anon *Frame
+	for i := range s.Frames {
+		if s.Frames[i].Module == "[anon]" {
+			anon = &s.Frames[i]
+		}
+	}
+	if anon == nil || anon.Offset != 5 {
+		t.Errorf("the made code's frame is %+v\n%s", anon, dump(s))
+	}
+}

@@ -77,8 +77,8 @@ func (r *Resolver) walk(p *process, raw *Raw, w *words, t *trace) {
 // frame takes down the frame at the cursor and moves to its caller. It reports
 // whether the walk has ended.
 func (x *walker) frame() bool {
-	if x.c.pc == 0 {
-		return x.stop(errEnd)
+	if x.c.pc == 0 && x.c.fp == 0 {
+		return x.stop(errEnd) // marked as the ABI has it
 	}
 	if x.p.vm.contains(x.c.pc) {
 		return x.javaFrame()
