@@ -186,7 +186,11 @@ func (v *builtVM) symbol(name string) (uint64, bool) {
 // utf8 makes a Symbol.
 func (v *builtVM) utf8(s string) uint64 {
 	at := v.alloc(v.sizeof("Symbol") + uint64(len(s)))
-	v.set(at, "Symbol._length", uint64(len(s)))
+	if v.has("Symbol._length") {
+		v.set(at, "Symbol._length", uint64(len(s)))
+	} else {
+		v.set(at, "Symbol._length_and_refcount", uint64(len(s))<<16|1)
+	}
 	f, _ := v.field("Symbol._body")
 	v.write(at+f.value, []byte(s))
 	return at

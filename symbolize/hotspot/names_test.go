@@ -2,14 +2,11 @@ package hotspot
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 )
 
@@ -193,6 +190,7 @@ func TestEveryNameInTheCodeCache(t *testing.T) {
 				}
 			}
 		})
+		checkCallStub(t, vm)
 		t.Logf("%d blobs, %d of them gone, %d nmethods, %d pcs, %d inlined frames, %d frames of ours", blobs, gone, nmethods, pcs, inlined, ours)
 		if strings.HasSuffix(t.Name(), "interpreter") {
 			return
@@ -206,198 +204,19 @@ func TestEveryNameInTheCodeCache(t *testing.T) {
 	})
 }
 
-// listed is what the VM itself says of its code: the names of compilations by id.
-func listed(tb testing.TB, pid, major int) map[uint32]string {
-	tb.Helper()
-	jcmd, err := exec.LookPath("jcmd")
+// checkCallStub looks at the stub by which all threads come to Java.
+func checkCallStub(t *testing.T, vm *VM) {
+	t.Helper()
+	back, err := vm.u64(vm.walk.callStub)
 	if err != nil {
-		skip(tb, "needs jcmd in PATH")
-	}
-	out, err := exec.Command(jcmd, strconv.Itoa(pid), "Compiler.codelist").CombinedOutput()
-	if err != nil {
-		tb.Fatalf("jcmd: %v: %s", err, out)
-	}
-	names := map[uint32]string{}
-	for _, line := range strings.Split(string(out), "\n") {
-		// id level state class.method(descriptor) [addresses]
-		var id uint32
-		var level, state int
-		var name string
-		if n, _ := fmt.Sscan(line, &id, &level, &state, &name); n != 4 {
-			continue
-		}
-		open := strings.IndexByte(name, '(')
-		if open < 0 {
-			tb.Fatalf("codelist says %q", line)
-		}
-		types, err := parameters(name[open:])
-		if err != nil {
-			tb.Fatalf("codelist says %q: %v", line, err)
-		}
-		names[id] = printable(masked(name[:open], major) + types)
-	}
-	return names
-}
-
-var (
-	printedLambda = regexp.MustCompile(`(\$\$Lambda)(\$[0-9]+)?/0x[0-9a-f]+`)
-	printedHidden = regexp.MustCompile(`/0x[0-9a-f]+`)
-)
-
-// masked turns what the VM prints for classes that it names itself into what we print. Before 15 the address is printed, but
-// it is no part of the class's name.
-func masked(name string, major int) string {
-	name = printedLambda.ReplaceAllString(name, "$1"+hiddenMask)
-	if major < 15 {
-		return printedHidden.ReplaceAllString(name, "")
-	}
-	return printedHidden.ReplaceAllString(name, hiddenMask)
-}
-
-// checkAgainstList compares the names of all compilations with what the VM itself says. They come and go meanwhile: what was
-// there before and after must be there in between.
-func checkAgainstList(t *testing.T, vm *VM, pid int) {
-	before := listed(t, pid, vm.Version().Major)
-	if err := vm.Resync(); err != nil {
 		t.Fatal(err)
 	}
-	names := map[uint32]string{}
-	vm.eachBlob(t, func(b *blob) {
-		if b.isNmethod() {
-			frames, err := vm.Expand(b.physical(b.codeBegin))
-			if errors.Is(err, ErrGone) {
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			names[b.compileID] = printable(frames[len(frames)-1].Function)
-		}
-	})
-	after := listed(t, pid, vm.Version().Major)
-	compared := 0
-	for id, name := range before {
-		if after[id] == name {
-			compared++
-			if names[id] != name {
-				t.Errorf("compilation %d is %s, named %q", id, name, names[id])
-			}
-		}
-	}
-	t.Logf("%d names of %d equal those of Compiler.codelist", compared, len(names))
-	if compared < 50 {
-		t.Error("that is too little to be true")
-	}
-}
-
-// printable leaves out what jcmd does not print right: characters of two units.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r > 0xffff || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, s)
-}
-
-func TestAttachAsAVMStarts(t *testing.T) {
-	for version, home := range jdks(t) {
-		t.Run(version, func(t *testing.T) {
-			classes := mustCompile(t, home, "8", "testdata/Busy.java")
-			p := mustRun(t, home, "-Xmx128m", "-cp", classes, "Busy", "100")
-			refused := map[string]int{}
-			for deadline := time.Now().Add(20 * time.Second); ; {
-				vm, err := Attach(p.pid())
-				if err == nil {
-					if !vm.Contains(vm.code.heaps[0].low) {
-						t.Errorf("the first heap begins at %#x", vm.code.heaps[0].low)
-					}
-					break
-				}
-				if !errors.Is(err, ErrNotHotSpot) && !errors.Is(err, ErrNotReady) {
-					t.Logf("%v", err) // libjvm.so is being mapped
-				}
-				refused[err.Error()]++
-				if time.Now().After(deadline) {
-					t.Fatalf("never attached: %v", refused)
-				}
-			}
-			t.Log(refused)
-		})
-	}
-}
-
-func TestNoHotSpot(t *testing.T) {
-	if _, err := Attach(os.Getpid()); !errors.Is(err, ErrNotHotSpot) {
-		t.Errorf("this process: %v", err)
-	}
-	for name, maps := range map[string]string{
-		"OpenJ9": "7f00-7f01 r--p 00000000 00:00 1 /opt/java/lib/default/libj9vm29.so\n7f01-7f02 r--p 00000000 00:00 1 /opt/java/lib/server/libjvm.so\n",
-		"none":   "7f00-7f01 r--p 00000000 00:00 1 /lib/libjvm.so.1\n7f00-7f01 r--p 00001000 00:00 1 /lib/libjvm.so\n7f00-7f01 rw-p 00000000 00:00 0\n",
-	} {
-		if base, err := parseLibjvm(strings.NewReader(maps)); !errors.Is(err, ErrNotHotSpot) {
-			t.Errorf("%s: %#x, %v", name, base, err)
-		}
-	}
-	base, err := parseLibjvm(strings.NewReader("7f00-7f01 r--p 00000000 00:00 1                    /a dir/libjvm.so (deleted)\n"))
-	if err != nil || base != 0x7f00 {
-		t.Errorf("deleted: %#x, %v", base, err)
-	}
-}
-
-// busy is a VM to measure.
-func busy(b *testing.B) int {
-	for _, home := range jdks(b) {
-		p := mustRun(b, home, "-Xmx128m", "-cp", mustCompile(b, home, "8", "testdata/Busy.java"), "Busy", "1500")
-		for p.line() != "READY" {
-		}
-		return p.pid()
-	}
-	return 0
-}
-
-func BenchmarkAttach(b *testing.B) {
-	pid := busy(b)
-	for b.Loop() {
-		if _, err := Attach(pid); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkExpand(b *testing.B) {
-	vm, err := Attach(busy(b))
+	b, err := vm.blobFor(back)
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	var frames []Physical
-	vm.eachBlob(b, func(nm *blob) {
-		if nm.kind == blobNmethod {
-			offsets, _ := vm.described(b, nm)
-			for _, offset := range offsets {
-				frames = append(frames, nm.physical(nm.codeBegin+uint64(offset)))
-			}
-		}
-	})
-	all := func(b *testing.B, forget func(i int)) {
-		for i := 0; b.Loop(); i++ {
-			forget(i)
-			if _, err := vm.Expand(frames[i%len(frames)]); err != nil {
-				b.Fatal(err)
-			}
-		}
+	frames, err := vm.Expand(b.physical(back))
+	if err != nil || len(frames) != 1 || frames[0].Function != "StubRoutines::call_stub" {
+		t.Errorf("the call stub is called %v, %v", frames, err)
 	}
-	b.Run("known", func(b *testing.B) { all(b, func(int) {}) })
-	b.Run("new, pages known", func(b *testing.B) {
-		all(b, func(int) { clear(vm.expanded); clear(vm.expandedOld) })
-	})
-	b.Run("new, pages forgotten for each 40", func(b *testing.B) {
-		all(b, func(i int) {
-			clear(vm.expanded)
-			clear(vm.expandedOld)
-			if i%40 == 0 {
-				vm.cache.Drop()
-			}
-		})
-	})
 }

@@ -13,14 +13,12 @@ func (vm *VM) stub(p Physical) ([]Frame, error) {
 		return nil, fmt.Errorf("%w: stub at %#x", ErrGone, p.Addr)
 	}
 	name := b.name
-	if at, ok := vm.table.static("StubRoutines", "_call_stub_return_address"); ok {
-		back, err := vm.u64(at)
-		if err != nil {
-			return nil, fmt.Errorf("stubs: %w", err)
-		}
-		if back == b.codeBegin+uint64(p.Pos) {
-			name = "StubRoutines::call_stub"
-		}
+	back, err := vm.u64(vm.walk.callStub)
+	if err != nil {
+		return nil, fmt.Errorf("stubs: %w", err)
+	}
+	if back == b.codeBegin+uint64(p.Pos) {
+		name = "StubRoutines::call_stub"
 	}
 	return []Frame{{Kind: "stub", Function: name}}, nil
 }

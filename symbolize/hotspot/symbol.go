@@ -8,9 +8,6 @@ import (
 	"unicode/utf8"
 )
 
-// maxSymbol is the longest string of a class file.
-const maxSymbol = 1<<16 - 1
-
 var errEncoding = errors.New("not modified UTF-8")
 
 type symbolLayout struct{ length, body uint64 }
@@ -25,7 +22,7 @@ func newSymbolLayout(f *finder) symbolLayout {
 	return l
 }
 
-// symbol returns the VM's string at addr.
+// symbol returns the VM's string at addr, of at most 65,535 bytes.
 func (vm *VM) symbol(addr uint64) (string, error) {
 	n, err := vm.u16(addr + vm.symbols.length)
 	if err != nil {
