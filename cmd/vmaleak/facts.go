@@ -85,7 +85,7 @@ func (s *session) header(now time.Time, brief bool) leak.Header {
 	for _, pid := range s.o.pids {
 		pids = append(pids, strconv.Itoa(pid))
 	}
-	for k, v := range map[string]string{"audit": s.o.audit.String(), "stacks": s.o.stacks, "stack-min": s.o.stackMin.String(), "backend": s.o.backend, "ring": s.o.ring.String(),
+	for k, v := range map[string]string{"audit": s.o.audit.String(), "stacks": s.o.stacks, "stack-min": s.o.stackMin.String(), "stack-rate": number(s.o.stackRate), "backend": s.o.backend, "ring": s.o.ring.String(),
 		"pids": strings.Join(pids, ","), "targets": s.describe(), "command": strings.Join(s.o.command, " ")} {
 		if v != "" {
 			h.Tool.Options[k] = strings.ToValidUTF8(v, "\ufffd")
@@ -102,6 +102,14 @@ func (s *session) header(now time.Time, brief bool) leak.Header {
 		h.Warnings = append(h.Warnings, leak.Warning{Code: "unfollowed", Message: "events named address spaces that could not be followed", Count: n})
 	}
 	return h
+}
+
+// number is n for people, nothing for 0.
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
 }
 
 func str(s string) *string {

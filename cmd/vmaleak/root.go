@@ -73,6 +73,7 @@ func addTraceFlags(cmd *cobra.Command, o *traceOptions) {
 	f.BoolVar(&o.failOnLeak, "fail-on-leak", false, "exit with 3 if a leak was found")
 	f.Var(&o.audit, "audit", "compare with /proc/PID/maps every `D`, or off (for tests)")
 	f.Var(&o.ring, "ring", "`SIZE` of the events ring (for tests)")
+	f.IntVar(&o.stackRate, "stack-rate", 0, "`N` stacks a second and process at most (for tests; default 4000)")
 	f.StringVar(&o.backend, "backend", "", "lock-sequence or enter-exit (for tests; default: the best that works)")
 }
 

@@ -37,7 +37,7 @@ func (s *session) start() error {
 		return err
 	}
 	s.tr, err = tracer.Open(tracer.Options{Ring: int(s.o.ring), Backend: s.o.backend, Audit: time.Duration(s.o.audit),
-		Stacks: s.o.takesStacks(), StackMin: uint64(s.o.stackMin)}, vmopt, s)
+		Stacks: s.o.takesStacks(), StackMin: uint64(s.o.stackMin), StackRate: s.o.stackRate}, vmopt, s)
 	if err != nil {
 		return err
 	}

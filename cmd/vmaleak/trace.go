@@ -29,6 +29,7 @@ type traceOptions struct {
 	attach                             string
 	stacks                             string
 	stackMin                           size
+	stackRate                          int
 	fullStacks                         bool
 	noSave, noTUI                      bool
 	readyFile                          string
@@ -67,6 +68,9 @@ func (o *traceOptions) selected() bool {
 	return len(o.pids)+len(o.names) > 0 || o.jvm || o.comm+o.cgroup+o.unit+o.pod+o.container != ""
 }
 
+// maxStackRate is more than any thread can map.
+const maxStackRate = 100_000_000
+
 // check finds what is wrong with the command line itself.
 func (o *traceOptions) check() error {
 	switch {
@@ -84,6 +88,8 @@ func (o *traceOptions) check() error {
 		return fmt.Errorf("--attach=%s is none of auto, yes and no", o.attach)
 	case o.stacks != "auto" && o.stacks != "off":
 		return fmt.Errorf("--stacks=%s is neither auto nor off", o.stacks)
+	case o.stackRate < 0 || o.stackRate > maxStackRate:
+		return fmt.Errorf("--stack-rate %d is not between 1 and %d", o.stackRate, maxStackRate)
 	case o.backend != "" && o.backend != tracer.LockSequence && o.backend != tracer.EnterExit:
 		return fmt.Errorf("--backend %s is neither %s nor %s", o.backend, tracer.LockSequence, tracer.EnterExit)
 	case o.ring != 0 && (o.ring&(o.ring-1) != 0 || o.ring < size(os.Getpagesize()) || o.ring > 1<<30):
