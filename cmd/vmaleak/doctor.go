@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vmaleak/symbolize"
+	"vmaleak/symbolize/hotspot"
 	"vmaleak/symbolize/jvm"
 	"vmaleak/tracer"
 	"vmaleak/vma"
@@ -122,15 +123,15 @@ func (d *doctor) probes() {
 		d.check(false, "kernel facts", err.Error(), "mount /proc")
 		return
 	}
-	chosen := ""
+	chosen, noStacks := "", ""
 	for _, mode := range []string{tracer.LockSequence, tracer.EnterExit} {
-		t, err := tracer.Open(tracer.Options{Backend: mode, Ring: 1 << 20}, opt, silent{})
+		t, err := tracer.Open(tracer.Options{Backend: mode, Ring: 1 << 20, Stacks: true, StackRing: 1 << 20}, opt, silent{})
 		if err != nil {
 			d.note(mode, "does not work here: "+err.Error())
 			continue
 		}
 		if chosen == "" {
-			chosen = mode
+			chosen, noStacks = mode, t.Backend.NoStacks
 		}
 		d.note(mode, "works: it saw our own mmap and munmap; "+hooksOf(t.Backend.Hooks))
 		if err := t.Close(); err != nil {
@@ -142,6 +143,10 @@ func (d *doctor) probes() {
 		why = "chosen: exact only for programs whose threads do not race for addresses"
 	}
 	d.check(chosen != "", "probes", yes(chosen != "", chosen+" "+why, "none"), "see the reasons above")
+	if chosen != "" {
+		d.check(noStacks == "", "stacks", yes(noStacks == "", "copied for calls that map memory: our own was", "not copied: "+noStacks),
+			"use Linux 5.15 or later; everything else works without them")
+	}
 }
 
 // hooksOf counts the functions by how they are hooked, and names those that are not.
@@ -188,9 +193,15 @@ func (d *doctor) process(ctx context.Context, pid int) {
 		d.note("JVM", "it is none: threads are named by the kernel's comm")
 		return
 	}
-	if err := jvm.Check(ctx, pid); err != nil {
-		d.note("JVM", "thread names cannot be asked for, comm is used: "+err.Error())
+	vm, err := hotspot.Attach(pid)
+	if err == nil {
+		d.check(true, "JVM", "HotSpot "+vm.Version().String()+": threads' names and Java frames are read from its memory, nothing is sent to it", "")
 		return
 	}
-	d.check(true, "JVM", "can be asked for its threads' names", "")
+	d.note("JVM", "its memory does not tell the threads' names and Java frames: "+err.Error())
+	if err := jvm.Check(ctx, pid); err != nil {
+		d.note("attach", "thread names cannot be asked for either, comm is used: "+err.Error())
+		return
+	}
+	d.check(true, "attach", "it can be asked for its threads' names", "")
 }
