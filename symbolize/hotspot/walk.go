@@ -57,7 +57,7 @@ func offsetOf(words int64) uint64 { return uint64(words * word) }
 //	interpreted     fp[-3] method, fp[-8] bytecode pointer, fp[-1] caller's sp, fp[0] caller's fp, fp[1] return address
 //	compiled, stub  the blob says how large the frame is; on top of it are the return address and below that the caller's fp
 //	deoptimized     compiled, but the return address was replaced; the frame keeps the original
-//	call stub       what native code calls Java by: fp[0], fp[1] as ever
+//	call stub       what native code calls Java by, like upcall stubs: fp[0], fp[1] as ever
 func (vm *VM) Step(c *Cursor) (Physical, error) {
 	if runtime.GOARCH != "amd64" {
 		return Physical{}, ErrArch
@@ -108,7 +108,7 @@ func (vm *VM) step(c *Cursor) (Physical, error) {
 	}
 	c.java = false
 	p := b.physical(c.PC)
-	if b.frameSize == 0 {
+	if b.frameSize == 0 || b.kind == blobUpcall { // whose size leaves out what lies on top
 		return p, vm.stepLinked(c, b)
 	}
 	return p, vm.stepSized(c, b)
@@ -175,7 +175,7 @@ func (vm *VM) stepSized(c *Cursor, b *blob) error {
 	if heap := heapOf(c); heap != nil && heap.ends(top+linkWords*word) {
 		return vm.leaveChunk(c, heap)
 	}
-	return vm.leave(c, top, top, b.kind == blobUpcall)
+	return vm.leave(c, top, top, false)
 }
 
 // stepLinked leaves a stub's frame that the frame pointer points to.
@@ -184,11 +184,12 @@ func (vm *VM) stepLinked(c *Cursor, b *blob) error {
 	if err != nil {
 		return fmt.Errorf("return address of the call stub: %w", err)
 	}
+	toNative := b.kind == blobUpcall || c.PC == ret
 	top := c.FP + linkWords*word
 	if c.FP < c.SP || top > c.SP+maxExtension {
 		return fmt.Errorf("%w: %s keeps no frame pointer", ErrFrame, b.name)
 	}
-	return vm.leave(c, top, top, c.PC == ret)
+	return vm.leave(c, top, top, toNative)
 }
 
 // leave moves c to the caller of a frame whose return address and saved frame pointer end at top. sp is the caller's stack

@@ -6,15 +6,16 @@ import (
 	"testing"
 )
 
-// A code cache that is made up: four blobs of 4 KiB.
+// A code cache that is made up: five blobs in 4 KiB each.
 const (
 	compiledCode = 0x10000
 	interpreter  = 0x11000
 	stubCode     = 0x12000
 	runtimeCode  = 0x13000
-	codeEnd      = 0x14000
+	upcallCode   = 0x14000
+	codeEnd      = 0x15000
 
-	deoptHandler = compiledCode + 0xf00
+	deoptHandler = compiledCode + 0xb00
 	callReturn   = stubCode + 0x10 // of the call stub
 	stackBase    = 0x7f0000000000
 	theMethod    = 0x20000
@@ -49,8 +50,9 @@ func walkingVM(tb testing.TB) *VM {
 		{kind: blobInterpreter, addr: interpreter, name: "Interpreter"},
 		{kind: blobStub, addr: stubCode, name: "StubRoutines (1)"},
 		{kind: blobRuntimeStub, addr: runtimeCode, frameSize: 2, name: "a runtime stub"},
+		{kind: blobUpcall, addr: upcallCode, frameSize: 100, name: "upcall_stub"},
 	} {
-		b.codeBegin, b.codeEnd = b.addr, b.addr+0xff8 // all fit in the cache
+		b.codeBegin, b.codeEnd = b.addr, b.addr+0xc00 // all fit in the cache
 		for pc := b.codeBegin; pc < b.codeEnd; pc++ {
 			vm.blobs[pc] = b
 		}
@@ -100,6 +102,10 @@ func TestStep(t *testing.T) {
 			name: "the call stub returns to native code", stack: stackWords{0, 0, 0xf, nativeCode},
 			from: Cursor{PC: callReturn, SP: at(0), FP: at(2)},
 			want: Physical{Stub, stubCode, 0x10, 0}, to: Cursor{PC: nativeCode, SP: at(4), FP: 0xf},
+		}, {
+			name: "an upcall stub does too, and its size is not that of its frame", stack: stackWords{0, 0, 0, 0xf, nativeCode},
+			from: Cursor{PC: upcallCode + 9, SP: at(0), FP: at(3)},
+			want: Physical{Stub, upcallCode, 9, 0}, to: Cursor{PC: nativeCode, SP: at(5), FP: 0xf},
 		}, {
 			name: "no other code does", stack: stackWords{0, 0, 0xf, nativeCode},
 			from: Cursor{PC: compiledCode + 8, SP: at(0)}, err: ErrFrame,

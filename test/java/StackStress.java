@@ -126,6 +126,17 @@ public final class StackStress {
     }
   }
 
+  /** Adds the scenarios of StackForeign, which only later JDKs can compile: where it is on the class path. */
+  private static void addForeign(Map<String, Scenario> all) throws ReflectiveOperationException {
+    Class<?> c;
+    try {
+      c = Class.forName("StackForeign");
+    } catch (ClassNotFoundException e) {
+      return;
+    }
+    c.getMethod("add", Map.class).invoke(null, all);
+  }
+
   static byte[] bytecode(Class<?> c) {
     try (InputStream in = StackStress.class.getResourceAsStream(c.getName() + ".class")) {
       return in.readAllBytes();
@@ -156,6 +167,7 @@ public final class StackStress {
     StackScenarios.add(all);
     StackClasses.add(all);
     StackVirtual.add(all, options);
+    addForeign(all);
     String run = options.getOrDefault("run", "all");
     boolean real = run.equals("real");
     if (real || run.equals("virtual")) {

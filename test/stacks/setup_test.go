@@ -97,6 +97,24 @@ var classes = sync.OnceValues(func() (string, error) {
 	return out, nil
 })
 
+// foreign compiles what only JDK 25 can, and returns where both are.
+var foreign = sync.OnceValues(func() (string, error) {
+	base, err := classes()
+	if err != nil {
+		return "", err
+	}
+	homes, err := jdks()
+	if err != nil {
+		return "", err
+	}
+	out := filepath.Join(built, "foreign")
+	text, err := exec.Command(filepath.Join(homes["25"], "bin/javac"), "-nowarn", "-cp", base, "-d", out, "../java/foreign/StackForeign.java").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("compile the program for JDK 25: %w\n%s", err, text)
+	}
+	return base + ":" + out, nil
+})
+
 // built is where this test process builds programs; TestMain removes it.
 var built string
 

@@ -75,7 +75,12 @@ func number(e *vma.Event) int {
 // mustRun runs the program under a JDK, traced, and returns both accounts of its blocks.
 func mustRun(tb testing.TB, home string, flags, options []string) (*truth, *recorder) {
 	tb.Helper()
-	dir, err := classes()
+	compile := classes
+	if homes, err := jdks(); err == nil && homes["25"] == home {
+		compile = foreign
+		flags = append([]string{"--enable-native-access=ALL-UNNAMED"}, flags...)
+	}
+	dir, err := compile()
 	if err != nil {
 		tb.Fatal(err)
 	}
