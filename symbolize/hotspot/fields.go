@@ -94,7 +94,11 @@ func (vm *VM) ownFields(klass uint64) ([]fieldInfo, error) {
 		if err != nil {
 			return nil, err
 		}
-		return parseFieldStream(stream)
+		bits, err := vm.fieldBits()
+		if err != nil {
+			return nil, err
+		}
+		return parseFieldStream(stream, bits)
 	}
 	f := vm.find()
 	fieldsAt, countAt := f.offset("InstanceKlass", "_fields"), f.offset("InstanceKlass", "_java_fields_count")
@@ -153,11 +157,23 @@ func parseFieldArray(array []byte, count int) ([]fieldInfo, error) {
 	return fields, nil
 }
 
+// fieldBits are the flags of a field in a stream that matter: of what may follow it.
+type fieldBits struct{ initialized, injected, generic, contended, unknown uint32 }
+
+func (vm *VM) fieldBits() (fieldBits, error) {
+	f := vm.find()
+	bit := func(name string) uint32 { return 1 << (f.constant("FieldInfo::FieldFlags::_ff_"+name) & 31) }
+	b := fieldBits{bit("initialized"), bit("injected"), bit("generic"), bit("contended"), 0}
+	if n, ok := vm.table.constant("FieldInfo::FieldFlags::_ff_flat"); ok { // what follows those of values (28) is not known
+		b.unknown = 1 << (n & 31)
+	}
+	return b, f.err()
+}
+
 // parseFieldStream reads the fields of JDK 21 and later, a row of packed numbers: how many fields, how many injected ones,
 // then of each name, signature, offset, access flags, field flags, and what these say: initial value, generic signature,
 // contended group.
-func parseFieldStream(stream []byte) ([]fieldInfo, error) {
-	const initialized, injected, generic, contended = 1, 2, 4, 16
+func parseFieldStream(stream []byte, bits fieldBits) ([]fieldInfo, error) {
 	u := unpacker{rest: stream}
 	java, own := u.next(), u.next()
 	if u.short || uint64(java)+uint64(own) > maxFields {
@@ -169,8 +185,11 @@ func parseFieldStream(stream []byte) ([]fieldInfo, error) {
 		f.name, f.signature, f.offset = u.next(), u.next(), uint64(u.next())
 		f.static = u.next()&accStatic != 0
 		flags := u.next()
-		f.injected = flags&injected != 0
-		for _, optional := range []uint32{initialized, generic, contended} {
+		f.injected = flags&bits.injected != 0
+		if flags&bits.unknown != 0 {
+			return nil, fmt.Errorf("field %d of %d is of a kind that is not known", i, len(fields))
+		}
+		for _, optional := range []uint32{bits.initialized, bits.generic, bits.contended} {
 			if flags&optional != 0 {
 				u.next()
 			}

@@ -41,6 +41,9 @@ func TestPackedNumbers(t *testing.T) {
 	}
 }
 
+// usualBits are those of JDK 21 to 27.
+var usualBits = fieldBits{initialized: 1, injected: 2, generic: 4, contended: 16}
+
 func TestFieldsOfAStream(t *testing.T) {
 	stream := packed(4, 1,
 		10, 11, 12, 0x2, 0, // private
@@ -48,7 +51,7 @@ func TestFieldsOfAStream(t *testing.T) {
 		30, 31, 16, 0, 16, 97, // contended
 		40, 41, 20, 0, 4, 96,
 		7, 8, 24, 0, 2) // injected
-	got, err := parseFieldStream(append(stream, 0))
+	got, err := parseFieldStream(append(stream, 0), usualBits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +66,7 @@ func TestFieldsOfAStream(t *testing.T) {
 		t.Errorf("fields %+v", got)
 	}
 	for n := range stream {
-		if _, err := parseFieldStream(stream[:n]); err == nil {
+		if _, err := parseFieldStream(stream[:n], usualBits); err == nil {
 			t.Errorf("%d of %d bytes are taken for a whole stream", n, len(stream))
 		}
 	}

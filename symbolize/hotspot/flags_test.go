@@ -40,12 +40,12 @@ func TestFlags(t *testing.T) {
 				}
 				kinds[kind]++
 			}
-			for _, kind := range []string{"bool", "intx", "uintx", "size_t", "double", "ccstr"} {
+			for _, kind := range []string{"bool", "intx", "uintx", "double", "ccstr"} {
 				if kinds[kind] == 0 {
 					t.Errorf("no flag of kind %s among %d", kind, len(rows))
 				}
 			}
-			for name, want := range map[string]string{"MaxDirectMemorySize": "12345678", "DisableAttachMechanism": "true", "HeapDumpPath": "/a b", "ReduceSignalUsage": "true", "UseZGC": "false"} {
+			for name, want := range map[string]string{"MaxDirectMemorySize": "12345678", "DisableAttachMechanism": "true", "HeapDumpPath": "/a b", "ReduceSignalUsage": "true"} {
 				if got, ok := vm.Flag(name); !ok || got != want {
 					t.Errorf("%s is %q (%v), want %q", name, got, ok, want)
 				}

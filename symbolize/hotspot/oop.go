@@ -71,7 +71,8 @@ func (vm *VM) readHeap() (*heap, error) {
 		return nil, err
 	}
 	f := vm.find()
-	h.markAt, h.klassAt = f.offset("oopDesc", "_mark"), f.offset("oopDesc", "_metadata._klass")
+	h.markAt, h.klassAt = f.offset("oopDesc", "_mark"), f.offset("oopDesc", "_metadata._klass", "_metadata._compressed_klass", "_compressed_klass")
+	_, choice := vm.table.offset("oopDesc", "_metadata._klass") // since 27 class pointers are compressed
 	h.layoutAt, h.superAt = f.offset("Klass", "_layout_helper"), f.offset("Klass", "_super")
 	h.headerShift, h.headerMask = uint64(f.constant("Klass::_lh_header_size_shift"))&31, uint64(f.constant("Klass::_lh_header_size_mask"))
 	h.handleAt, _ = vm.table.offset("OopHandle", "_obj") // not in JDK 8
@@ -82,7 +83,7 @@ func (vm *VM) readHeap() (*heap, error) {
 		}
 	}
 	compact := vm.isSet("UseCompactObjectHeaders")
-	if h.klassNarrow = compact || vm.isSet("UseCompressedClassPointers"); h.klassNarrow {
+	if h.klassNarrow = compact || !choice || vm.isSet("UseCompressedClassPointers"); h.klassNarrow {
 		h.lengthAt = h.klassAt + 4
 		if h.klassBase, h.klassShift, err = vm.coding(f, [2]string{"CompressedKlassPointers", "_narrow_klass."}, [2]string{"CompressedKlassPointers", "_"}, [2]string{"Universe", "_narrow_klass."}); err != nil {
 			return nil, err

@@ -31,6 +31,7 @@ func fakeVM(memory Memory, version int, flags string) *VM {
 		"ConstantPool": 72, "ZHeap": 1024, "ZPageAllocator": 64, "ZForwarding": 184, "ThreadsList": 32,
 	}, ints: map[string]int64{
 		"Klass::_lh_header_size_shift": 16, "Klass::_lh_header_size_mask": 255, "markWord::klass_shift": 42, "ZGranuleSizeShift": 21,
+		"FieldInfo::FieldFlags::_ff_injected": 1, "FieldInfo::FieldFlags::_ff_generic": 2, "FieldInfo::FieldFlags::_ff_contended": 4, "FieldInfo::FieldFlags::_ff_initialized": 0,
 	}}
 	for name, value := range map[string]uint64{
 		"Klass._layout_helper": 8, "Klass._super": 120, "oopDesc._mark": 0, "oopDesc._metadata._klass": 8, "OopHandle._obj": 0,
@@ -124,7 +125,7 @@ func FuzzThreads(f *testing.F) {
 func FuzzFields(f *testing.F) {
 	f.Add(packed(1, 0, 10, 11, 12, 2, 0), 1)
 	f.Fuzz(func(t *testing.T, data []byte, count int) {
-		if fields, err := parseFieldStream(data); err == nil && len(fields)*5 > len(data) {
+		if fields, err := parseFieldStream(data, usualBits); err == nil && len(fields)*5 > len(data) {
 			t.Errorf("%d fields in %d bytes", len(fields), len(data))
 		}
 		if count >= 0 {

@@ -13,21 +13,23 @@ var machines = []struct {
 	name  string
 	since int // the first JDK that has it
 	args  []string
+	until int // the last; 0: it still has it
 }{
-	{"default", 8, nil},
-	{"Serial", 8, []string{"-XX:+UseSerialGC"}},
-	{"Parallel", 8, []string{"-XX:+UseParallelGC"}},
-	{"Z", 17, []string{"-XX:+UseZGC"}},
-	{"Shenandoah", 17, []string{"-XX:+UseShenandoahGC"}},
-	{"full references", 8, []string{"-XX:-UseCompressedOops"}},
-	{"full class pointers", 8, []string{"-XX:-UseCompressedOops", "-XX:-UseCompressedClassPointers"}},
-	{"aligned to 16", 8, []string{"-XX:ObjectAlignmentInBytes=16"}},
-	{"a heap based high", 8, []string{"-XX:HeapBaseMinAddress=40g"}},
-	{"compact headers", 24, []string{"-XX:+UseCompactObjectHeaders"}},
-	{"compact headers of Shenandoah", 24, []string{"-XX:+UseCompactObjectHeaders", "-XX:+UseShenandoahGC"}},
-	{"compact headers of Z", 24, []string{"-XX:+UseCompactObjectHeaders", "-XX:+UseZGC"}},
-	{"strings of two bytes", 11, []string{"-XX:-CompactStrings"}},
-	{"without attach and signals", 8, []string{"-Xrs", "-XX:+DisableAttachMechanism"}},
+	{"default", 8, nil, 0},
+	{"Serial", 8, []string{"-XX:+UseSerialGC"}, 0},
+	{"Parallel", 8, []string{"-XX:+UseParallelGC"}, 0},
+	{"Z", 17, []string{"-XX:+UseZGC"}, 0},
+	{"Z with generations by choice", 21, []string{"-XX:+UseZGC", "-XX:+ZGenerational"}, 23},
+	{"Shenandoah", 17, []string{"-XX:+UseShenandoahGC"}, 0},
+	{"full references", 8, []string{"-XX:-UseCompressedOops"}, 0},
+	{"full class pointers", 8, []string{"-XX:-UseCompressedOops", "-XX:-UseCompressedClassPointers"}, 26},
+	{"aligned to 16", 8, []string{"-XX:ObjectAlignmentInBytes=16"}, 0},
+	{"a heap based high", 8, []string{"-XX:HeapBaseMinAddress=40g"}, 0},
+	{"compact headers", 24, []string{"-XX:+UseCompactObjectHeaders"}, 0},
+	{"compact headers of Shenandoah", 24, []string{"-XX:+UseCompactObjectHeaders", "-XX:+UseShenandoahGC"}, 0},
+	{"compact headers of Z", 24, []string{"-XX:+UseCompactObjectHeaders", "-XX:+UseZGC"}, 0},
+	{"strings of two bytes", 11, []string{"-XX:-CompactStrings"}, 0},
+	{"without attach and signals", 8, []string{"-Xrs", "-XX:+DisableAttachMechanism"}, 0},
 }
 
 // eachMachine runs a test with the program Named on every VM.
@@ -39,7 +41,7 @@ func eachMachine(t *testing.T, threads int, test func(t *testing.T, p *program, 
 		}
 		classes := mustCompile(t, home, "8", "../testdata/Named.java")
 		for _, m := range machines {
-			if major < m.since {
+			if major < m.since || m.until != 0 && major > m.until {
 				continue
 			}
 			t.Run(version+" "+m.name, func(t *testing.T) {

@@ -21,14 +21,14 @@ const (
 	maxGranules    = 1 << 24
 )
 
-func (vm *VM) findForwarding() (zForwarding, error) {
+func (vm *VM) findForwarding(letter string) (zForwarding, error) {
 	f := vm.find()
 	l := zForwarding{
-		start:   f.offset("ZForwarding", "_virtual") + f.offset("ZVirtualMemory", "_start"),
-		align:   f.offset("ZForwarding", "_object_alignment_shift"),
-		length:  f.offset("ZForwarding", "_entries") + f.offset("ZAttachedArrayForForwarding", "_length"),
-		entries: (f.size("ZForwarding") + 7) &^ 7,
-		granule: uint64(f.constant("ZGranuleSizeShift")),
+		start:   f.offset(letter+"Forwarding", "_virtual") + f.offset(letter+"VirtualMemory", "_start"),
+		align:   f.offset(letter+"Forwarding", "_object_alignment_shift"),
+		length:  f.offset(letter+"Forwarding", "_entries") + f.offset(letter+"AttachedArrayForForwarding", "_length"),
+		entries: (f.size(letter+"Forwarding") + 7) &^ 7,
+		granule: uint64(f.constant(letter + "GranuleSizeShift")),
 	}
 	if l.granule < 12 || l.granule > 40 {
 		f.note(false, "constant", "ZGranuleSizeShift")
@@ -46,12 +46,12 @@ type zmap struct{ variable, elements uint64 }
 // has its own, which are not: a map is a number of elements and their mapping, and of those in ZHeap they are the two of
 // the same size; the old generation is the first. (What is taken from them is checked.) If they are not found, references
 // that are too old lead nowhere.
-func (vm *VM) forwardingTables() (old, young zmap, err error) {
+func (vm *VM) forwardingTables(letter string) (old, young zmap, err error) {
 	f := vm.find()
-	heapAt, size := f.offset("ZCollectedHeap", "_heap"), f.size("ZHeap")
-	mapAt := f.offset("ZGranuleMapForForwarding", "_map")
-	pages := f.offset("ZHeap", "_page_table") + f.offset("ZPageTable", "_map")
-	allocator, allocatorSize := f.offset("ZHeap", "_page_allocator"), f.size("ZPageAllocator")
+	heapAt, size := f.offset(letter+"CollectedHeap", "_heap"), f.size(letter+"Heap")
+	mapAt := f.offset(letter+"GranuleMapForForwarding", "_map")
+	pages := f.offset(letter+"Heap", "_page_table") + f.offset(letter+"PageTable", "_map")
+	allocator, allocatorSize := f.offset(letter+"Heap", "_page_allocator"), f.size(letter+"PageAllocator")
 	collected := f.static("Universe", "_collectedHeap")
 	if err := f.err(); err != nil {
 		return old, young, err
@@ -64,8 +64,8 @@ func (vm *VM) forwardingTables() (old, young zmap, err error) {
 		return old, young, fmt.Errorf("%w: it has no heap yet", ErrNotReady)
 	}
 	heap += heapAt
-	if table, ok := vm.table.offset("ZHeap", "_forwarding_table"); ok {
-		inner, _ := vm.table.offset("ZForwardingTable", "_map")
+	if table, ok := vm.table.offset(letter+"Heap", "_forwarding_table"); ok {
+		inner, _ := vm.table.offset(letter+"ForwardingTable", "_map")
 		only := zmap{heap + table + inner + mapAt, maxGranules}
 		return only, only, nil
 	}

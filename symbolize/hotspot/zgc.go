@@ -25,13 +25,16 @@ type zgc struct {
 
 // readZ finds where ZGC keeps the colors of now and the forwarding tables.
 func (vm *VM) readZ() (*zgc, error) {
-	f := vm.find()
-	const globals = "ZGlobalsForVMStructs"
+	f, letter := vm.find(), "Z"
+	if _, choice := vm.Flag("ZGenerational"); choice && !vm.isSet("ZGenerational") {
+		letter = "X" // 21 to 23 have both, and called the one without generations so
+	}
+	globals := letter + "GlobalsForVMStructs"
 	instance := f.static(globals, "_instance_p")
-	goodAt := f.offset(globals, "_ZPointerLoadGoodMask", "_ZAddressGoodMask")
-	badAt := f.offset(globals, "_ZPointerLoadBadMask", "_ZAddressBadMask")
-	colorsAt := f.offset(globals, "_ZPointerStoreGoodMask", "_ZAddressGoodMask")
-	maskAt := f.offset(globals, "_ZAddressOffsetMask")
+	goodAt := f.offset(globals, "_ZPointerLoadGoodMask", "_"+letter+"AddressGoodMask")
+	badAt := f.offset(globals, "_ZPointerLoadBadMask", "_"+letter+"AddressBadMask")
+	colorsAt := f.offset(globals, "_ZPointerStoreGoodMask", "_"+letter+"AddressGoodMask")
+	maskAt := f.offset(globals, "_"+letter+"AddressOffsetMask")
 	if err := f.err(); err != nil {
 		return nil, err
 	}
@@ -53,10 +56,10 @@ func (vm *VM) readZ() (*zgc, error) {
 			return nil, fmt.Errorf("masks of ZGC: %w", err)
 		}
 	}
-	if z.layout, err = vm.findForwarding(); err != nil {
+	if z.layout, err = vm.findForwarding(letter); err != nil {
 		return nil, err
 	}
-	z.old, z.young, err = vm.forwardingTables()
+	z.old, z.young, err = vm.forwardingTables(letter)
 	return z, err
 }
 
