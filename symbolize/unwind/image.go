@@ -40,6 +40,7 @@ type image struct {
 	sections []*elf.Section // of the parser; their data is read by section
 	loads    []elf.ProgHeader
 	frames   elf.ProgHeader // PT_GNU_EH_FRAME
+	entry    uint64
 	buildID  string
 }
 
@@ -58,7 +59,7 @@ func openImage(file io.ReaderAt) (_ *image, err error) {
 	if parsed.Class != elf.ELFCLASS64 || parsed.Data != elf.ELFDATA2LSB {
 		return nil, errors.New("read elf headers: not of a 64-bit machine")
 	}
-	im := &image{file: file, machine: parsed.Machine, sections: parsed.Sections}
+	im := &image{file: file, machine: parsed.Machine, sections: parsed.Sections, entry: parsed.Entry}
 	for _, p := range parsed.Progs {
 		switch {
 		case p.Type == elf.PT_LOAD && len(im.loads) < maxLoads:

@@ -156,6 +156,9 @@ func (r *Resolver) place(p *process, at uint64) place {
 	return pl
 }
 
+// maxEntry is how many bytes of code a program's entry has at most.
+const maxEntry = 64
+
 // rule returns the rule at an address, or why there is none.
 func (m *module) rule(addr uint64) (rule, string) {
 	t := m.rows()
@@ -169,6 +172,9 @@ func (m *module) rule(addr uint64) (rule, string) {
 	}
 	if m.signalReturn(addr) {
 		return signalRule, ""
+	}
+	if addr-m.image.entry < maxEntry {
+		return endRule, "" // the dynamic linker's: it is called by nobody
 	}
 	if m.why != "" {
 		return noRule, m.why

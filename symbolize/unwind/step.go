@@ -26,6 +26,7 @@ var (
 	errEnd     = errors.New("the outermost frame")
 	errNoRule  = errors.New("no rule")
 	errNoSense = errors.New("the rule makes no sense")
+	errSwitch  = errors.New("the caller is on another stack")
 )
 
 // machine is what differs between architectures. Both are compiled
@@ -42,6 +43,7 @@ var (
 	noRule     = stackdeltatypes.UnwindInfoInvalid
 	signalRule = stackdeltatypes.UnwindInfoSignal
 	// Go knows its outermost functions, and those that change to another stack.
+	endRule      = stackdeltatypes.UnwindInfoStop
 	goEndRule    = rule{Flags: support.UnwindFlagCommand, Param: 100}
 	goSwitchRule = rule{Flags: support.UnwindFlagCommand, Param: 101}
 )

@@ -45,7 +45,6 @@ type walker struct {
 	java      hotspot.Cursor
 	continued bool   // the frames from here on are from a virtual thread's heap
 	guessed   string // why the result is not to be trusted in full
-	goroutine bool   // the stack pointer has left the stack that was copied
 	returns   []Return
 }
 
@@ -120,9 +119,12 @@ func (x *walker) nativeNext(pl *place) (cursor, error) {
 		switch pl.rule {
 		case goEndRule:
 			return x.c, errEnd
-		case goSwitchRule: // the caller is on another stack
-			x.goroutine = true
-			return x.m.byFramePointer(&x.c, x.w)
+		case goSwitchRule: // the caller is on another stack, which may be in the copy by chance only
+			next, err := x.m.byFramePointer(&x.c, x.w)
+			if err != nil {
+				err = errSwitch
+			}
+			return next, err
 		}
 		return x.m.next(&x.c, pl.rule, x.w)
 	case pl.why == reasonJIT:
@@ -172,6 +174,8 @@ func (x *walker) stop(err error) bool {
 		x.t.end(Complete, "")
 	case errors.As(err, &unknown):
 		x.t.end(Failed, string(unknown))
+	case errors.Is(err, errSwitch):
+		x.t.end(Truncated, reasonGoroutine)
 	case errors.Is(err, hotspot.ErrBeyond):
 		x.beyond()
 	case errors.Is(err, errNoRule):
@@ -188,8 +192,6 @@ func (x *walker) stop(err error) bool {
 // beyond says why a word of the stack is not in the copy.
 func (x *walker) beyond() {
 	switch above := x.w.missed >= x.w.base; {
-	case x.goroutine:
-		x.t.end(Truncated, reasonGoroutine)
 	case len(x.w.mem) == 0:
 		x.t.end(Failed, reasonNoCopy)
 	case above && x.raw.Limited:
