@@ -112,7 +112,7 @@ public final class StackStress {
     try {
       for (long due = System.nanoTime(); !stopped; ) {
         s.call(next());
-        due += intervalNanos;
+        due = Math.max(due + intervalNanos, System.nanoTime()); // late blocks are not made up for
         for (int i = 0; i < rehearsals && System.nanoTime() < due; i++) {
           s.call(-1);
         }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -72,7 +73,19 @@ func compare(told *truth, rec *recorder) *tally {
 		if !whole {
 			t.reasons[string(s.Status)+": "+s.Reason]++
 		}
-		if err := differs(told.chains[b.chain], s, whole, virtual); err != nil {
+		err := differs(told.chains[b.chain], s, whole, virtual)
+		if function, counts := levels(b.thread); err == nil && whole && function != "" {
+			n := 0
+			for _, f := range s.Frames {
+				if f.Function == function {
+					n++
+				}
+			}
+			if !slices.Contains(counts, n) {
+				err = fmt.Errorf("%d levels of %s and not one of %v", n, function, counts)
+			}
+		}
+		if err != nil {
 			t.wrong++
 			t.example(b.thread, "wrong", fmt.Sprintf("block %d of %s, %s %s: %v\n%s", n, b.thread, s.Status, s.Reason, err, list(s)))
 		} else if !whole && got.bytes <= copied {
@@ -147,6 +160,19 @@ func differs(want []frame, s *unwind.Stack, whole, virtual bool) error {
 		return fmt.Errorf("no %s below the virtual thread", carrier[next])
 	}
 	return nil
+}
+
+// levels is how often a thread that is named for its recursion calls the function of that recursion, which neither the JVM
+// nor the tracer has to say: recurse-400, virtual-100-5 at its bottom and halfway.
+func levels(thread string) (function string, counts []int) {
+	words := strings.Split(thread, "-")
+	switch n := func(i int) int { v, _ := strconv.Atoi(words[i]); return v }; {
+	case len(words) == 3 && words[1] == "recurse":
+		return "StackScenarios.down(int,int)", []int{n(2)}
+	case len(words) > 4 && words[0] == "vt":
+		return "StackVirtual$Task.down(int)", []int{n(2), n(2) - n(2)/2 + 1}
+	}
+	return "", nil
 }
 
 // list prints a stack, without the middle of a long one.

@@ -3,6 +3,7 @@ package stacks
 import (
 	"os"
 	"testing"
+	"time"
 )
 
 // mode is a way to start the JVM.
@@ -77,5 +78,22 @@ func TestAVirtualThreadThatReturnsAtOnceIsNeverCutSilently(t *testing.T) {
 	t.Log(got)
 	if got.wrong > 0 || got.missing > 0 || got.blocks == 0 {
 		t.Error(got.text())
+	}
+}
+
+func TestTenThousandStacksAtTwoThousandASecond(t *testing.T) {
+	if !soak {
+		t.Skip("measures this machine: make soak runs it")
+	}
+	for _, jdk := range []string{"17", "25"} {
+		t.Run("JDK "+jdk, func(t *testing.T) {
+			told, rec := mustRun(t, needAll(t, jdk), nil, []string{"seconds=12", "rate=2000", "max=10000", "run=plain,lambda,reflect,handle,recurse-3,recurse-60"})
+			got := compare(told, rec)
+			got.check(t)
+			t.Logf("%.0f a second", float64(got.blocks)/time.Duration(rec.last-rec.first).Seconds())
+			if got.blocks != 10000 {
+				t.Errorf("the program has made %d blocks only: the machine is too busy", got.blocks)
+			}
+		})
 	}
 }

@@ -31,6 +31,8 @@ type recorder struct {
 	stacks   map[uint32]traced // by ticket
 	blocks   map[int]traced    // by number
 	missing  int               // blocks without a ticket
+	first    int64             // when the first block was allocated, and the last
+	last     int64
 }
 
 func (r *recorder) Open(*tracer.Space)                   {}
@@ -49,6 +51,9 @@ func (r *recorder) Apply(_ *tracer.Space, e *vma.Event, _ *vma.Delta) {
 	n := number(e)
 	if n < 0 {
 		return
+	}
+	if r.last = e.Time; r.first == 0 {
+		r.first = e.Time
 	}
 	if e.Stack == 0 {
 		r.missing++

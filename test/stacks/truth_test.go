@@ -2,6 +2,7 @@ package stacks
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -28,17 +29,17 @@ type frame struct {
 	line     int    // 0: it has none
 }
 
-// readTruth reads what the program prints; each line is told to the callback when it has been read.
+// readTruth reads what the program prints until it ends, and closes ready when the program is.
 func readTruth(r io.Reader, ready chan<- struct{}) (*truth, error) {
 	t := &truth{blocks: map[int]block{}}
 	lines := bufio.NewReader(r)
 	for {
 		text, err := lines.ReadString('\n')
 		if err != nil {
-			if err != io.EOF {
-				return t, err
+			if errors.Is(err, io.EOF) {
+				err = nil
 			}
-			return t, nil
+			return t, err
 		}
 		words := strings.Fields(text)
 		switch {
