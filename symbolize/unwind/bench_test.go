@@ -42,3 +42,32 @@ func BenchmarkResolve(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkResolveJava measures a stack with Java frames in the same way.
+func BenchmarkResolveJava(b *testing.B) {
+	pid, tid := startParked(b, javas(b)[0], "-Xint")
+	r := NewResolver(Options{})
+	var raw *Raw
+	waitFor(b, "a stack with Java frames", func() bool {
+		raw = snapshot(b, pid, tid, copyLimit)
+		return len(r.Resolve(raw).Frames) > 15
+	})
+	mem := slices.Clone(raw.Mem)
+	b.Run("repeated", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			raw.Mem = append(raw.Mem[:0], mem...)
+			r.Resolve(raw)
+		}
+		b.ReportMetric(float64(len(r.trace.steps)), "frames")
+	})
+	b.Run("new", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			raw.Mem = append(raw.Mem[:0], mem...)
+			r.walked.clear()
+			r.distinct.clear()
+			r.Resolve(raw)
+		}
+	})
+}

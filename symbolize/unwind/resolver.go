@@ -183,7 +183,6 @@ func (r *Resolver) key(p *process, t *trace) [2]uint64 {
 	}
 	if java {
 		b = binary.LittleEndian.AppendUint64(b, uint64(p.pid))
-		b = binary.LittleEndian.AppendUint64(b, p.vm.gen)
 		b = append(b, p.start...)
 	}
 	r.bytes = b

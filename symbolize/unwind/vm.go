@@ -26,9 +26,8 @@ type virtualMachine struct {
 	java   javaVM
 	tried  time.Time
 	synced time.Time
-	cost   time.Duration // of the last resync
-	never  bool          // it is none
-	gen    uint64
+	cost   time.Duration    // of the last resync
+	never  bool             // it is none
 	tids   *cache[int, int] // by ours, theirs; nil if they are the same
 	used   uint64           // when a stack of the process was asked for last
 	frames *cache[hotspot.Physical, []Frame]
@@ -109,14 +108,13 @@ func hasLibjvm(areas []area) bool {
 	return false
 }
 
-// resync drops what is remembered of the VM's memory, and reports whether it did.
+// resync drops what is remembered of the VM's memory, and reports whether it did. The
+// names of frames stay: a hotspot.Physical has one name for ever.
 func (v *virtualMachine) resync() bool {
 	if v.java == nil || time.Since(v.synced) < max(vmSync, 20*v.cost) {
 		return false
 	}
 	began := time.Now()
-	v.gen++
-	v.frames.clear()
 	_ = v.java.Resync() // what cannot be read now fails when it is used
 	v.synced = time.Now()
 	v.cost = v.synced.Sub(began)
