@@ -97,12 +97,11 @@ func (n *Namer) dueAfter(wait time.Duration, all bool, now time.Time) bool {
 	p := plan{at: now, read: n.mayRead(all, now)}
 	p.needful = n.untold() && !p.read || n.options.Attach == AttachYes
 	p.dump = n.mayDump(wait, all, now)
-	if !p.read && !(p.dump && p.needful) {
-		return false
+	if p.read || p.dump && p.needful {
+		n.plan, n.fetching = p, true
+		n.tickets++
 	}
-	n.plan, n.fetching = p, true
-	n.tickets++
-	return true
+	return n.fetching
 }
 
 // mayDump reports whether the JVM may be asked now.
@@ -160,7 +159,7 @@ func (n *Namer) Fetch(ctx context.Context) Result {
 		r.Dump, r.Err = n.fetch(ctx)
 		r.asked = true
 		if r.Err != nil && failed {
-			r.Err = fmt.Errorf("%w (and its memory does not tell: %v)", r.Err, r.readErr)
+			r.Err = fmt.Errorf("%w (and its memory does not tell: %w)", r.Err, r.readErr)
 		}
 	}
 	r.to = bootTicks()

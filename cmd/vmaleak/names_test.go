@@ -96,6 +96,9 @@ func TestFiveHundredHostileNamesAreRight(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantNames(t, snap.Processes[0], names)
+			if n := snap.Processes[0].Effects.Dumps; n != 0 {
+				t.Errorf("%d thread dumps were taken", n)
+			}
 			if v := snap.Processes[0].JVM.Version; v == nil || !strings.HasPrefix(*v, major+".") || strings.Contains(*v, " ") {
 				t.Errorf("version %v", v)
 			}

@@ -32,7 +32,7 @@ func TestMountedVirtualThreads(t *testing.T) {
 }
 
 func mountedVirtualThreads(t *testing.T, home, classes string, args []string) {
-	p := mustRun(t, home, append(args, "-Xmx96m", "-Djdk.virtualThreadScheduler.parallelism=3", "-cp", classes, "Virtual", "request-7", "", "ünïcödé")...)
+	p := mustRun(t, home, append(args, "-Xmx96m", "-Djdk.virtualThreadScheduler.parallelism=3", "-cp", classes, "Virtual", "request-7", "", "a-9-b")...)
 	want := map[int]Virtual{}
 	for line := p.line(); line != "ready"; line = p.line() {
 		var tid int
