@@ -14,7 +14,7 @@ var ErrInHeap = errors.New("callers in heap")
 
 const (
 	maxChunks    = 1 << 10
-	maxChunk     = 1 << 19       // words of a chunk
+	maxChunk     = 1 << 19       // words of a chunk, and of all of a virtual thread's
 	maxArguments = 256*word + 16 // between the thawed frames and the entry: arguments on the stack, alignment
 	maxBottom    = 64 << 10      // bytes of the frame above the barrier
 	heapRetries  = 4
@@ -132,14 +132,16 @@ func (vm *VM) heapStack(c *Cursor, thread uint64) (*heapStack, error) {
 		return nil, err
 	}
 	h := &heapStack{thread: c.Words, entry: entry}
-	for at := tail; at != 0; {
-		if len(h.chunks) == maxChunks {
+	n, size := 0, 0
+	for at := tail; at != 0; n++ {
+		if n == maxChunks || size > maxChunk*word {
 			return nil, errors.New("too many chunks")
 		}
 		k, parent, err := vm.chunk(at)
 		if err != nil {
 			return nil, err
 		}
+		size += len(k.words)
 		if k.sp < k.end {
 			h.chunks = append(h.chunks, k)
 		}

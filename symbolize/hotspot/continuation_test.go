@@ -128,3 +128,30 @@ func TestAThreadThatHasReturnedIsSeen(t *testing.T) {
 		t.Errorf("a native caller: %v", err)
 	}
 }
+
+func TestChunksThatNeverEnd(t *testing.T) {
+	const at, klass = 0x400000, 0x600000
+	vm, memory := walkingVM(t), fakeMemory{}
+	memory.write(at, make([]byte, 4096))
+	memory.put64(at+8, klass)
+	memory.put32(at+28, at/8) // its own parent
+	memory.put32(at+16, 40)
+	memory.put32(at+20, 40) // empty: no frames add up
+	memory.put32(at+24, 40)
+	memory.put64(0x3000+8, 0x700000) // the virtual thread, its continuation, and that one's chunk
+	memory.put32(0x3000+16, 0x3100/8)
+	memory.put64(0x3100+8, 0x700000)
+	memory.put32(0x3100+16, at/8)
+	memory.put64(0x5000, 0x5100) // the thread's handle, and its entry
+	memory.put64(0x5100, 0x3000)
+	memory.put64(0x5008, 0x8000)
+	vm.reader = reader{memory}
+	vm.heap = &heap{klassAt: 8, narrow: true, shift: 3}
+	vm.threadList.threads = &threadLayout{virtual: 0}
+	vm.cont.entry = 8
+	vm.cont.fields = &contFields{cont: 16, tail: 16, parent: 28, size: 16, sp: 20, bottom: 24, chunkKlass: klass, stack: 32}
+	_, err := vm.heapStack(&Cursor{SP: 0x8000, Words: stackWords{}}, 0x5000)
+	if err == nil || err.Error() != "too many chunks" {
+		t.Errorf("error %v", err)
+	}
+}

@@ -31,6 +31,7 @@ final class StackScenarios {
     all.put("recurse-400", n -> down(400, n));
     all.put("recurse-60", n -> down(60, n));
     all.put("recurse-3", n -> down(3, n));
+    all.put("deep", n -> down(3000, n)); // deeper than a tracer copies
     all.put("mutual-100", n -> even(100, n));
     all.put("mega", StackScenarios::mega);
     all.put("sync", n -> new Guarded().enter(n));

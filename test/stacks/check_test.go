@@ -1,6 +1,7 @@
 package stacks
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,6 +14,9 @@ import (
 
 // copied is how many bytes of a stack must be enough.
 const copied = 60 << 10
+
+// inHeap is the reason of stacks that end where a virtual thread's callers are not on it.
+const inHeap = "callers in heap"
 
 // tally is what became of the blocks of one run.
 type tally struct {
@@ -84,6 +88,9 @@ func compare(told *truth, rec *recorder) *tally {
 			if !slices.Contains(counts, n) {
 				err = fmt.Errorf("%d levels of %s and not one of %v", n, function, counts)
 			}
+		}
+		if cut := s.Status == unwind.Truncated && s.Reason != inHeap; err == nil && cut && !got.limited {
+			err = errors.New("all of it was copied")
 		}
 		if err != nil {
 			t.wrong++
@@ -209,7 +216,7 @@ func (t *tally) check(tb testing.TB) {
 func (t *tally) checkVirtual(tb testing.TB) {
 	tb.Helper()
 	tb.Log(t)
-	late := t.reasons["truncated: callers in heap"]
+	late := t.reasons["truncated: "+inHeap]
 	if t.blocks == 0 || t.wrong > 0 || t.missing > 0 || t.found+late < t.small {
 		tb.Error(t.text())
 	}

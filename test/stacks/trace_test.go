@@ -21,8 +21,9 @@ const (
 
 // traced is the stack of one block.
 type traced struct {
-	stack *unwind.Stack
-	bytes int // that were copied
+	stack   *unwind.Stack
+	bytes   int  // that were copied
+	limited bool // there was more
 }
 
 // recorder resolves the stacks of one program's blocks, as a trace does.
@@ -30,7 +31,6 @@ type recorder struct {
 	resolver *unwind.Resolver
 	stacks   map[uint32]traced // by ticket
 	blocks   map[int]traced    // by number
-	missing  int               // blocks without a ticket
 	first    int64             // when the first block was allocated, and the last
 	last     int64
 }
@@ -44,7 +44,7 @@ func (r *recorder) Stack(_ *tracer.Space, ticket uint32, raw *tracer.Stack) {
 		u.Returns = append(u.Returns, unwind.Return(ret))
 	}
 	bytes := len(raw.Mem)
-	r.stacks[ticket] = traced{r.resolver.Resolve(&u), bytes}
+	r.stacks[ticket] = traced{r.resolver.Resolve(&u), bytes, raw.Limited}
 }
 
 func (r *recorder) Apply(_ *tracer.Space, e *vma.Event, _ *vma.Delta) {
@@ -56,7 +56,6 @@ func (r *recorder) Apply(_ *tracer.Space, e *vma.Event, _ *vma.Delta) {
 		r.first = e.Time
 	}
 	if e.Stack == 0 {
-		r.missing++
 		return
 	}
 	r.blocks[n] = traced{bytes: int(e.Stack)} // replaced by settle
