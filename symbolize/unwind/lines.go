@@ -252,8 +252,8 @@ func (s *search) holds(e *dwarf.Entry) bool {
 
 // name returns an entry's own name, or that of the one it stands for.
 func (s *search) name(e *dwarf.Entry, depth int) string {
-	if name, ok := e.Val(dwarf.AttrLinkageName).(string); ok {
-		return readable(name)
+	if name, ok := e.Val(dwarf.AttrLinkageName).(string); ok && readable(name) != name {
+		return readable(name) // of C, the linker's name may be an alias
 	}
 	for _, attr := range []dwarf.Attr{dwarf.AttrAbstractOrigin, dwarf.AttrSpecification} {
 		if at, ok := e.Val(attr).(dwarf.Offset); ok && depth < 8 {

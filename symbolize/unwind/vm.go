@@ -28,6 +28,7 @@ type virtualMachine struct {
 	synced time.Time
 	cost   time.Duration    // of the last resync
 	never  bool             // it is none
+	later  bool             // it could not be read yet
 	tids   *cache[int, int] // by ours, theirs; nil if they are the same
 	used   uint64           // when a stack of the process was asked for last
 	frames *cache[hotspot.Physical, []Frame]
@@ -53,7 +54,7 @@ func (v *virtualMachine) attach(areas []area) {
 	if v.java != nil || v.never || time.Since(v.tried) < vmAgain || !hasLibjvm(areas) {
 		return
 	}
-	v.tried = time.Now()
+	v.tried, v.later = time.Now(), false
 	switch vm, err := hotspot.Attach(v.pid); {
 	case err == nil:
 		v.java = vm
@@ -63,6 +64,8 @@ func (v *virtualMachine) attach(areas []area) {
 		}
 	case errors.Is(err, hotspot.ErrNotHotSpot):
 		v.never = true
+	default: // it is only starting, or its memory changes too fast
+		v.later = true
 	}
 }
 

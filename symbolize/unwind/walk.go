@@ -127,6 +127,8 @@ func (x *walker) nativeNext(pl *place) (cursor, error) {
 			return next, err
 		}
 		return x.m.next(&x.c, pl.rule, x.w)
+	case pl.why == reasonJIT && x.p.vm.later:
+		return x.c, errUnknown(reasonNoVM)
 	case pl.why == reasonJIT:
 		next, err := x.m.byFramePointer(&x.c, x.w)
 		if err == nil && !x.isReturn(next.pc) {
