@@ -26,6 +26,7 @@ type stacks struct {
 	// The trace loop's own.
 	numbers map[stackKey]uint32
 	known   []knownStack // by number
+	kept    int          // frames of known
 	frames  map[unwind.Frame]leak.Frame
 	counts  map[*tracer.Space]*leak.StackCounts
 }
@@ -58,6 +59,7 @@ const (
 	maxQueued = 32 << 20 // bytes of copies that wait
 	maxJobs   = 1 << 14
 	maxStacks = 1 << 16 // different ones
+	maxFrames = 1 << 19 // of all of them
 )
 
 // The reasons of calls without a stack.
@@ -153,9 +155,10 @@ func (k *stacks) number(st *unwind.Stack) uint32 {
 	key := stackKey{st.ID, st.Task}
 	n, ok := k.numbers[key]
 	if !ok {
-		if len(k.known) >= maxStacks {
+		if len(k.known) >= maxStacks || k.kept+len(st.Frames) > maxFrames {
 			return noneMany
 		}
+		k.kept += len(st.Frames)
 		n = uint32(len(k.known))
 		k.numbers[key] = n
 		k.known = append(k.known, knownStack{stack: st})
