@@ -16,6 +16,7 @@ type VM struct {
 	reader         // through the cache of pages
 	raw     reader // past it
 	cache   *PageCache
+	fresh   *PageCache // for one question at a time
 	table   *table
 	version Version
 
@@ -50,7 +51,7 @@ func Attach(pid int) (*VM, error) {
 // New makes a VM readable whose memory is mem and whose libjvm.so's symbols are at the addresses that symbol tells.
 func New(mem Memory, symbol func(name string) (uint64, bool)) (*VM, error) {
 	cache := NewPageCache(mem)
-	vm := &VM{reader: reader{cache}, raw: reader{mem}, cache: cache}
+	vm := &VM{reader: reader{cache}, raw: reader{mem}, cache: cache, fresh: NewPageCache(mem)}
 	err := vm.init(symbol)
 	if unsettled := vm.table.settled(vm.raw); unsettled != nil {
 		return nil, unsettled

@@ -257,6 +257,7 @@ func (vm *VM) blobAround(addr uint64) (*blob, error) {
 		return nil, err
 	}
 	b.nmethod(vm.blobLayout, p)
+	vm.see(b)
 	b.debug, b.debugErr = vm.debug.read(b, p)
 	return b, nil
 }

@@ -88,9 +88,9 @@ func (v *builtVM) declare(jdk int) {
 	pool := []string{"_tags Array<u1>*", "_pool_holder InstanceKlass*", "_length int"}
 	v.typ("Klass", "", "_name Symbol*")
 	if jdk < 15 {
-		v.typ("InstanceKlass", "Klass", "_source_file_name_index u2")
+		v.typ("InstanceKlass", "Klass", "_constants ConstantPool*", "_source_file_name_index u2")
 	} else {
-		v.typ("InstanceKlass", "Klass")
+		v.typ("InstanceKlass", "Klass", "_constants ConstantPool*")
 		pool = append(pool, "_source_file_name_index u2")
 	}
 	v.typ("ConstantPool", "", pool...)
@@ -122,6 +122,7 @@ func (v *builtVM) class(jdk int) {
 	v.set(pool, "ConstantPool._length", uint64(len(entries)))
 	v.set(pool, "ConstantPool._pool_holder", klass)
 	v.set(klass, "Klass._name", v.utf8("a/Outer"))
+	v.set(klass, "InstanceKlass._constants", pool)
 	if jdk < 15 {
 		v.set(klass, "InstanceKlass._source_file_name_index", 5)
 	} else {

@@ -20,12 +20,23 @@ type namer struct {
 	expanded, expandedOld map[Physical][]Frame
 
 	scratch []byte // for the head of an nmethod
+	seen    map[uint64]sighting
 }
+
+// sighting tells when an nmethod was first seen.
+type sighting struct {
+	compileID  uint32
+	generation uint64 // of pages
+}
+
+// maxSeen bounds the memory of nmethods; who is forgotten is new again.
+const maxSeen = 1 << 14
 
 func newNamer(f *finder, v Version) namer {
 	n := namer{
 		symbols: newSymbolLayout(f), methodLayout: newMethodLayout(f), debug: newDebugLayout(f),
 		methods: map[uint64]*method{}, expanded: map[Physical][]Frame{},
+		seen:    map[uint64]sighting{},
 		scratch: make([]byte, f.size("HeapBlock")+f.size("nmethod")+spare),
 	}
 	if v.Major >= 20 {
@@ -60,7 +71,7 @@ func (vm *VM) Expand(p Physical) ([]Frame, error) {
 func (vm *VM) expand(p Physical) ([]Frame, error) {
 	switch p.Kind {
 	case Interpreted:
-		m, err := vm.method(p.Addr)
+		m, err := vm.reread(p.Addr)
 		if err != nil {
 			return nil, err
 		}
@@ -89,8 +100,39 @@ func (vm *VM) frame(m *method, bci uint32) (Frame, error) {
 	return Frame{Kind: "java", Function: m.function, File: m.file, Line: line}, nil
 }
 
-// compiled names a frame in an nmethod.
+// see remembers an nmethod.
+func (vm *VM) see(b *blob) {
+	if s, ok := vm.seen[b.addr]; ok && s.compileID == b.compileID {
+		return
+	}
+	if len(vm.seen) >= maxSeen {
+		clear(vm.seen)
+	}
+	vm.seen[b.addr] = sighting{b.compileID, vm.cache.generation()}
+}
+
+// compiled names a frame in an nmethod. As long as an nmethod is there, so are the classes that it names; but where these
+// lie others may have lain just before, or will right after. So only pages count that were read after the nmethod was
+// first seen, and at the end the VM itself is asked whether it is still there.
 func (vm *VM) compiled(p Physical) ([]Frame, error) {
+	b, err := vm.nmethodAt(p)
+	if err != nil {
+		return nil, err
+	}
+	if vm.seen[b.addr].generation == vm.cache.generation() {
+		vm.cache.Drop()
+		if b, err = vm.nmethodAt(p); err != nil {
+			return nil, err
+		}
+	}
+	frames, err := vm.unfold(b, p.Pos)
+	if gone := vm.still(b); gone != nil {
+		return nil, gone
+	}
+	return frames, err
+}
+
+func (vm *VM) nmethodAt(p Physical) (*blob, error) {
 	b, err := vm.blobAt(p.Addr)
 	if err != nil {
 		return nil, err
@@ -98,21 +140,18 @@ func (vm *VM) compiled(p Physical) ([]Frame, error) {
 	if !b.isNmethod() || b.compileID != p.Check || b.method == 0 {
 		return nil, fmt.Errorf("%w: compilation %d at %#x", ErrGone, p.Check, p.Addr)
 	}
-	frames, err := vm.unfold(b, p.Pos)
-	if err != nil {
-		return nil, err
-	}
-	return frames, vm.still(b)
+	return b, nil
 }
 
-// still asks the VM itself, past the cache, whether an nmethod is there: if so, what was read of it belongs to it.
+// still asks the VM, past the cache, whether an nmethod is there. When its class is unloaded it loses its method at once (8
+// to 19), or is freed before the class is.
 func (vm *VM) still(b *blob) error {
-	header := vm.code.headerSize
-	p := vm.scratch[:header+vm.blobLayout.compileID+4]
+	header, l := vm.code.headerSize, vm.blobLayout
+	p := vm.scratch[:header+max(l.compileID+4, l.method+8)]
 	if err := vm.raw.Read(b.addr-header, p); err != nil {
 		return err
 	}
-	if p[vm.code.used] != blockUsed || le32(p[header+vm.blobLayout.compileID:]) != b.compileID {
+	if p[vm.code.used] != blockUsed || le32(p[header+l.compileID:]) != b.compileID || le64(p[header+l.method:]) != b.method {
 		return fmt.Errorf("%w: compilation %d at %#x", ErrGone, b.compileID, b.addr)
 	}
 	return nil

@@ -55,6 +55,31 @@ func TestLayoutsOfAllReleases(t *testing.T) {
 	}
 }
 
+func TestAnInterpretedMethodThatWasReplaced(t *testing.T) {
+	v := newBuiltVM(t, 21)
+	vm, err := New(v, v.symbol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := vm.method(v.outer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := vm.interpreted(v.outer, m.code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, _ := v.field("Method._constMethod")
+	other, err := vm.u64(v.inner + f.value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.put64(v.outer+f.value, other) // the cache of pages does not know
+	if frames, err := vm.Expand(p); !errors.Is(err, ErrGone) {
+		t.Errorf("%v, %v", frames, err)
+	}
+}
+
 func TestCodeThatIsGone(t *testing.T) {
 	for name, damage := range map[string]func(v *builtVM){
 		"compiled anew": func(v *builtVM) { v.set(v.nmethod, "nmethod._compile_id", fakeCompile+1) },

@@ -34,7 +34,7 @@ type methodLayout struct {
 	nameIndex, signatureIndex                    uint64
 	poolSize, holder, length, tags               uint64
 	tagsLength, tagsData                         uint64
-	klassName                                    uint64
+	klassName, klassPool                         uint64
 	file                                         uint64 // index of the file's name
 	fileInPool                                   bool   // since 15 in the pool, before in the class
 	hasLines                                     uint32
@@ -50,7 +50,7 @@ func newMethodLayout(f *finder) methodLayout {
 		poolSize: f.size("ConstantPool"), holder: f.offset("ConstantPool", "_pool_holder"),
 		length: f.offset("ConstantPool", "_length"), tags: f.offset("ConstantPool", "_tags"),
 		tagsLength: f.offset("Array<int>", "_length"), tagsData: f.offset("Array<u1>", "_data"),
-		klassName: f.offset("Klass", "_name"),
+		klassName: f.offset("Klass", "_name"), klassPool: f.offset("InstanceKlass", "_constants"),
 	}
 	if _, l.fileInPool = f.table.offset("ConstantPool", "_source_file_name_index"); l.fileInPool {
 		l.file = f.offset("ConstantPool", "_source_file_name_index")
@@ -83,6 +83,19 @@ func (vm *VM) method(addr uint64) (*method, error) {
 		return nil, fmt.Errorf("%w at %#x: %w", errUnreadable, addr, err)
 	}
 	vm.methods[addr] = m
+	return m, nil
+}
+
+// reread returns the method as it is now: what a frame was described by may have been read before the method was there.
+func (vm *VM) reread(addr uint64) (*method, error) {
+	cached := vm.reader
+	vm.fresh.Drop()
+	vm.reader = reader{vm.fresh}
+	m, err := vm.readMethod(addr)
+	vm.reader = cached
+	if err != nil {
+		return nil, fmt.Errorf("%w at %#x: %w", errUnreadable, addr, err)
+	}
 	return m, nil
 }
 
@@ -123,6 +136,9 @@ func (vm *VM) readMethod(addr uint64) (*method, error) {
 	}
 	class, err := vm.className(pool.holder)
 	if err != nil {
+		return nil, err
+	}
+	if err := pool.belongs(class); err != nil {
 		return nil, err
 	}
 	if !validMethod(name) {

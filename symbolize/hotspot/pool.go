@@ -71,3 +71,34 @@ func (c *pool) file() (string, error) {
 	}
 	return c.utf8(c.fileIndex)
 }
+
+// belongs makes sure that pool and class are one another's: of memory that was freed, one may be another class's by now. The
+// class leads back to the pool, unless it was redefined; but also then its name is in the pool. Methods that link method
+// handles have small pools of their own.
+func (c *pool) belongs(class string) error {
+	l := &c.vm.methodLayout
+	own, err := c.vm.u64(c.holder + l.klassPool)
+	if err != nil {
+		return fmt.Errorf("class: %w", err)
+	}
+	if own == c.addr || class == "java.lang.invoke.MethodHandle" && c.length <= maxLinker {
+		return nil
+	}
+	name, err := c.vm.u64(c.holder + l.klassName)
+	if err != nil {
+		return fmt.Errorf("class: %w", err)
+	}
+	slots, err := c.vm.bytes(c.addr+l.poolSize, 8*int(c.length))
+	if err != nil {
+		return fmt.Errorf("constant pool: %w", err)
+	}
+	for ; len(slots) > 0; slots = slots[8:] {
+		if le64(slots) == name {
+			return nil
+		}
+	}
+	return errors.New("the constant pool is not the class's")
+}
+
+// maxLinker is more entries than the pool of a method that links method handles has.
+const maxLinker = 4
