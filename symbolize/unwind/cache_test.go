@@ -23,6 +23,17 @@ func TestCacheKeepsWhatIsAskedForAndIsBounded(t *testing.T) {
 	}
 }
 
+func TestCacheIsBoundedByWeight(t *testing.T) {
+	c := newCache[int, int](100)
+	c.weigh = func(v int) int { return v }
+	for i := range 1000 {
+		c.put(i, 30)
+		if n := len(c.young) + len(c.old); n > 4 { // of 50 each
+			t.Fatalf("%d values of 30 in 100", n)
+		}
+	}
+}
+
 func TestReturnAddressesArePutBack(t *testing.T) {
 	const trampoline = 0x7000
 	w := wordsAt(0x100, trampoline, 1, trampoline, 3)
@@ -46,6 +57,12 @@ func TestIDIsOfNamesNotOfPlaces(t *testing.T) {
 	moved := Frame{Kind: Native, Function: "f", Module: "/b/lib.so", BuildID: "02", Offset: 2}
 	if id(Complete, named) != id(Complete, moved) {
 		t.Error("the same function elsewhere has another id")
+	}
+	calls := func(outer, inner Kind, more ...Frame) string {
+		return id(Complete, append(more, Frame{Kind: inner, Function: "A.b()", Line: 1}, Frame{Kind: outer, Function: "A.c()", Line: 2})...)
+	}
+	if calls(Java, Java) != calls(Java, Inlined, Frame{Kind: Stub, Function: "I2C"}) {
+		t.Error("the same calls have another id once they are compiled")
 	}
 	line := named
 	line.Line = 7

@@ -9,8 +9,9 @@ import (
 )
 
 // idOf is the hash of what a stack is called and how it ends. What differs between
-// hosts and processes is left out: paths of modules, and the place of a frame that
-// has a name.
+// hosts and processes is left out: paths of modules, the place of a frame that has
+// a name, and what the VM's compiler has made of the same calls: which of Java's frames it
+// inlined, and its own code between them.
 func idOf(s *Stack) string {
 	h := sha256.New()
 	text := func(parts ...string) {
@@ -20,7 +21,14 @@ func idOf(s *Stack) string {
 	}
 	text(string(s.Status), s.Reason)
 	for _, f := range s.Frames {
-		text(string(f.Kind), f.Function, f.File, strconv.Itoa(f.Line))
+		kind := f.Kind
+		switch {
+		case kind == Stub:
+			continue
+		case kind == Inlined && f.Module == "":
+			kind = Java
+		}
+		text(string(kind), f.Function, f.File, strconv.Itoa(f.Line))
 		if f.Module != "" {
 			text(path.Base(f.Module))
 		}

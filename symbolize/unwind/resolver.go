@@ -9,7 +9,7 @@ import (
 
 // Options of a Resolver.
 type Options struct {
-	Stacks    int // distinct stacks that are kept; 0 means 16,384
+	Stacks    int // distinct stacks of usual depth that are kept; 0 means 16,384
 	Processes int // processes that are known at once; 0 means 256
 }
 
@@ -19,6 +19,9 @@ type Stats struct {
 	Repeated uint64 // of these, answered by a stack known before
 	Retried  uint64 // walks made twice, since something may have changed under the first
 }
+
+// usualFrames is how many frames a stack usually has: of deeper ones fewer are kept.
+const usualFrames = 32
 
 // Resolver names stacks. One goroutine owns it.
 type Resolver struct {
@@ -47,7 +50,9 @@ func NewResolver(o Options) *Resolver {
 	r := &Resolver{options: o, machine: amd64, processes: map[int]*process{},
 		modules: modules{limit: 64, known: map[fileKey]*module{}},
 		seeds:   [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
-		walked:  newCache[[2]uint64, *Stack](o.Stacks), distinct: newCache[string, *Stack](o.Stacks)}
+		walked:  newCache[[2]uint64, *Stack](o.Stacks * usualFrames), distinct: newCache[string, *Stack](o.Stacks * usualFrames)}
+	frames := func(s *Stack) int { return len(s.Frames) + 1 }
+	r.walked.weigh, r.distinct.weigh = frames, frames
 	if runtime.GOARCH == "arm64" {
 		r.machine = arm64
 	}
