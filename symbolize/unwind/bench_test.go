@@ -3,7 +3,9 @@
 package unwind
 
 import (
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 )
 
@@ -70,4 +72,18 @@ func BenchmarkResolveJava(b *testing.B) {
 			r.Resolve(raw)
 		}
 	})
+}
+
+// BenchmarkPrepare measures the tables of a whole process, from nothing; make
+// bench says which JVM.
+func BenchmarkPrepare(b *testing.B) {
+	pid, err := strconv.Atoi(os.Getenv("VMALEAK_BENCH_JVM"))
+	if err != nil {
+		skipAloud(b, "VMALEAK_BENCH_JVM is not the PID of a running JVM")
+	}
+	for b.Loop() {
+		if err := NewResolver(Options{}).Prepare(pid); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -36,6 +36,7 @@ await_alone() {
 command_of() {
 	case $1 in
 	vmaleak) echo "vmaleak trace -p PIDS --no-save --no-tui --json FILE" ;;
+	stacks) echo "vmaleak trace -p PIDS --no-save --no-tui --json FILE --stack-rate 10000000" ;;
 	bystander) echo "vmaleak trace -p ANOTHER --no-save --no-tui --json FILE" ;;
 	strace) echo "strace -f -e trace=brk,mmap,munmap -o FILE -p PIDS" ;;
 	perf) echo "perf trace -e brk,mmap,munmap -o FILE -p PIDS" ;;
@@ -55,12 +56,17 @@ holds_events() { [ "$(find "/proc/$tracer/fd" -lname 'anon_inode:*perf_event*' 2
 
 # attach TRACER PIDS: returns when it traces; sets tracer.
 attach() {
-	local pids=$2
+	local pids=$2 more
 	rm -f "$tmp"/ready "$tmp"/export.json
 	case $1 in
-	vmaleak | bystander)
-		if [ "$1" = bystander ]; then pids=$idle; fi
-		"$vmaleak" trace -p "$pids" --no-save --no-tui --json "$tmp/export.json" --ready-file "$tmp/ready" >"$tmp/out" 2>&1 &
+	vmaleak | nostacks | stacks | bystander)
+		more=()
+		case $1 in
+		bystander) pids=$idle ;;
+		stacks) more=(--stack-rate 10000000) ;;
+		nostacks) more=(--stacks=off) ;;
+		esac
+		"$vmaleak" trace -p "$pids" --no-save --no-tui --json "$tmp/export.json" --ready-file "$tmp/ready" "${more[@]}" >"$tmp/out" 2>&1 &
 		tracer=$!
 		until_true 30 test -e "$tmp/ready"
 		;;
@@ -97,6 +103,13 @@ detach() {
 	tracer=
 	rm -f "$tmp/log"
 }
+
+# cpu PID: ns of all its threads, of those that have not ended.
+cpu() { cat /proc/"$1"/task/*/schedstat | awk '{ s += $1 } END { printf "%.0f\n", s }'; }
+
+# stacks_of STATUS: of the last vmaleak's stacks, of all processes.
+stacks_of() { grep -o "\"$1\": *[0-9]*" "$tmp/export.json" | head -n 1 | grep -o '[0-9]*$'; }
+stacks_taken() { echo $(($(stacks_of complete) + $(stacks_of continued) + $(stacks_of truncated) + $(stacks_of failed))); }
 
 # lost: events that the last vmaleak lost.
 lost() { grep -o '"lost": *[0-9]*' "$tmp/export.json" | head -n 1 | grep -o '[0-9]*$'; }

@@ -15,9 +15,6 @@ begin_server() {
 	port=$(sed -n 's/^ready //p' "$tmp/server.out")
 }
 
-# cpu PID: ns of all its threads. Threads of the server do not end while it is measured.
-cpu() { cat /proc/"$1"/task/*/schedstat | awk '{ s += $1 } END { printf "%.0f\n", s }'; }
-
 # load SECONDS [RATE]: sends 400 messages a second, and prints the server's CPU ns for one, and the median latency.
 load() {
 	local before after line
@@ -41,6 +38,8 @@ netty() {
 	local i which before
 	: >"$tmp/loads"
 	: >"$tmp/netty"
+	: >"$tmp/netty.rss"
+	: >"$tmp/netty.stacks"
 	load "$3" 3000 >/dev/null # for the compiler; then the pace that is measured
 	load 3 >/dev/null
 	: >"$tmp/loads"
@@ -58,7 +57,9 @@ netty() {
 			sleep 1 # the first thread dump
 			echo "attach $i $(($(cpu "$server") - before)) 0" >>"$tmp/netty"
 			echo "vmaleak $i $(load "$2")" >>"$tmp/netty"
+			awk '/^VmHWM/ { print $2 }' "/proc/$tracer/status" >>"$tmp/netty.rss"
 			detach
+			stacks_taken >>"$tmp/netty.stacks"
 			if [ "$(lost)" != 0 ]; then echo "Netty: lost $(lost) events" >>"$tmp/disturbed"; fi
 		done
 	done

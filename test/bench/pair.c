@@ -1,7 +1,7 @@
 /*
  * pair: what one operation costs, for measuring what tracing adds to it.
  *
- *	pair [--mode M] [--n N] [--rounds R] [--threads T] [--wait]
+ *	pair [--mode M] [--n N] [--rounds R] [--threads T] [--stack BYTES] [--wait]
  *
  * mode    one operation is
  * pair    mmap and munmap of 64 KiB
@@ -12,9 +12,11 @@
  *
  * stdout, one line a round: "MODE n N wall_ns W cpu_ns C", both per operation;
  * cpu_ns is the threads' own CPU time. With --wait each round begins with a
- * line on stdin, after "ready pid P"; a number there is a new n.
+ * line on stdin, after "ready stack S pid P"; a number there is a new n. S is
+ * how many bytes of the main thread's stack are in use: BYTES or a little more.
  */
 #define _GNU_SOURCE
+#include <alloca.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -28,6 +30,7 @@
 
 #define LENGTH (64 << 10)
 #define THREADS_MAX 64
+#define STACK_MAX (1 << 20)
 
 static const char *mode = "pair";
 static long n = 100000;
@@ -111,10 +114,39 @@ static void one_round(void)
 	fflush(stdout);
 }
 
+/* How many bytes lie between here and the end of this thread's stack. */
+static long stack_in_use(void)
+{
+	pthread_attr_t attr;
+	void *start;
+	size_t size;
+
+	if (pthread_getattr_np(pthread_self(), &attr) ||
+	    pthread_attr_getstack(&attr, &start, &size))
+		abort();
+	pthread_attr_destroy(&attr);
+	return (char *)start + size - (char *)__builtin_frame_address(0);
+}
+
+static void every_round(int wait)
+{
+	char line[32];
+
+	printf("ready stack %ld pid %d\n", stack_in_use(), getpid());
+	fflush(stdout);
+	for (int i = 0; i < rounds; i++) {
+		if (wait && !fgets(line, sizeof(line), stdin))
+			return;
+		if (wait && atol(line) > 0)
+			n = atol(line);
+		one_round();
+	}
+}
+
 static int usage(void)
 {
 	fprintf(stderr, "usage: pair [--mode pair|touch|getpid|rw|events] [--n N] [--rounds R] "
-			"[--threads T] [--wait]\n");
+			"[--threads T] [--stack BYTES] [--wait]\n");
 	return 2;
 }
 
@@ -122,7 +154,8 @@ int main(int argc, char **argv)
 {
 	static const char *const modes[] = {"pair", "touch", "getpid", "rw", "events"};
 	int wait = 0, known = 0;
-	char line[32];
+	volatile char *hole;
+	long stack = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--wait"))
@@ -137,6 +170,8 @@ int main(int argc, char **argv)
 			rounds = atoi(argv[++i]);
 		else if (!strcmp(argv[i], "--threads"))
 			threads = atoi(argv[++i]);
+		else if (!strcmp(argv[i], "--stack"))
+			stack = atol(argv[++i]);
 		else
 			return usage();
 	}
@@ -144,18 +179,13 @@ int main(int argc, char **argv)
 		known |= !strcmp(mode, modes[i]);
 	if (strcmp(mode, "events"))
 		threads = 1;
-	if (!known || n < 1 || threads < 1 || threads > THREADS_MAX)
+	if (!known || n < 1 || threads < 1 || threads > THREADS_MAX || stack < 0 ||
+	    stack > STACK_MAX)
 		return usage();
 	zero = open("/dev/zero", O_RDONLY);
 	null = open("/dev/null", O_WRONLY);
-	printf("ready pid %d\n", getpid());
-	fflush(stdout);
-	for (int i = 0; i < rounds; i++) {
-		if (wait && !fgets(line, sizeof(line), stdin))
-			return 0;
-		if (wait && atol(line) > 0)
-			n = atol(line);
-		one_round();
-	}
+	hole = alloca(stack > stack_in_use() ? (size_t)(stack - stack_in_use()) : 1);
+	every_round(wait);
+	*hole = 0; /* it is there until now */
 	return 0;
 }

@@ -1,7 +1,16 @@
 # shellcheck shell=bash disable=SC2154 # tmp and scale are run.sh's
 # Part of run.sh: what one operation of test/bench/pair costs under each tracer.
 
-modes=(pair touch getpid rw)
+modes=(pair touch deep getpid rw)
+
+# pair_args MODE: touch has as much of its stack in use as a busy Java thread, deep as much as is copied at most.
+pair_args() {
+	case $1 in
+	touch) echo "--mode touch --stack 8192" ;;
+	deep) echo "--mode touch --stack 65536" ;;
+	*) echo "--mode $1" ;;
+	esac
+}
 
 # begin_pairs: one process for each mode, which waits for a line to begin a round.
 begin_pairs() {
@@ -9,7 +18,8 @@ begin_pairs() {
 	pair_pids=
 	for m in "${modes[@]}"; do
 		mkfifo "$tmp/$m.in" "$tmp/$m.out"
-		"$tmp/pair" --mode "$m" --rounds 1000000 --wait <"$tmp/$m.in" >"$tmp/$m.out" &
+		# shellcheck disable=SC2046 # several words
+		"$tmp/pair" $(pair_args "$m") --rounds 1000000 --wait <"$tmp/$m.in" >"$tmp/$m.out" &
 		background+=($!)
 		exec {fd}>"$tmp/$m.in"
 		in[$m]=$fd
@@ -24,20 +34,47 @@ begin_pairs() {
 operations() {
 	local n
 	case $1 in
-	strace) n="pair 2500 touch 1500 getpid 4000 rw 2000" ;;
-	perf | bpftrace) n="pair 15000 touch 5000 getpid 500000 rw 200000" ;;
-	*) n="pair 60000 touch 10000 getpid 1500000 rw 600000" ;;
+	strace) n="pair 2500 touch 1500 deep 1500 getpid 4000 rw 2000" ;;
+	perf | bpftrace) n="pair 15000 touch 5000 deep 5000 getpid 500000 rw 200000" ;;
+	*) n="pair 60000 touch 10000 deep 10000 getpid 1500000 rw 600000" ;;
 	esac
 	n=${n##*"$2" }
 	echo $((${n%% *} / scale))
 }
 
-# round TRACER MODE: CPU ns and wall ns of an operation.
-round() {
+# burst MODE: how many operations in a row can all have their stack taken: the ring and
+# the queue behind it hold so many. 0 for what maps nothing.
+burst() {
+	case $1 in
+	pair | touch) echo 400 ;;
+	deep) echo 60 ;;
+	*) echo 0 ;;
+	esac
+}
+
+# operate MODE N: CPU ns and wall ns of an operation, of N.
+operate() {
 	local line
-	operations "$1" "$2" >&"${in[$2]}"
-	read -r -a line <&"${out[$2]}"
+	echo "$2" >&"${in[$1]}"
+	read -r -a line <&"${out[$1]}"
 	echo "${line[6]} ${line[4]}"
+}
+
+# round TRACER MODE: CPU ns and wall ns of an operation. Where each call is to have its
+# stack taken, it is the medians of several bursts, with time between to walk what was taken.
+round() {
+	local n left
+	n=$(burst "$2")
+	if [ "$1" != stacks ] || [ "$n" = 0 ]; then
+		operate "$2" "$(operations "$1" "$2")"
+		return
+	fi
+	for ((left = bursts; left > 0; left--)); do
+		sleep 0.1
+		operate "$2" "$n"
+		echo "$n" >>"$tmp/asked"
+	done >"$tmp/bursts"
+	echo "$(cut -d' ' -f1 "$tmp/bursts" | median) $(cut -d' ' -f2 "$tmp/bursts" | median)"
 }
 
 # measure TRACER REPEAT: ns of an operation in each mode, the medians of three rounds, into $tmp/raw:
@@ -47,6 +84,7 @@ round() {
 measure() {
 	local m ns good try how
 	for m in "${modes[@]}"; do
+		case $m,$1 in deep,untraced | deep,stacks) ;; deep,*) continue ;; esac
 		round "$1" "$m" >/dev/null
 		good=() try=0 how=clean
 		while [ ${#good[@]} -lt 3 ]; do
@@ -65,6 +103,10 @@ measure() {
 	done
 }
 
+# asked and taken: how many operations were to have their stack taken, and how many had.
+asked() { awk '{ n += $1 } END { print n + 0 }' "$tmp/asked"; }
+taken() { awk '{ n += $1 } END { print n + 0 }' "$tmp/taken"; }
+
 # measure_traced TRACER REPEAT
 measure_traced() {
 	if ! attach "$1" "$pair_pids"; then
@@ -75,8 +117,9 @@ measure_traced() {
 	fi
 	measure "$1" "$2"
 	detach
-	case $1 in vmaleak | bystander) grep -q '"mode": *"lock-sequence"' "$tmp/export.json" || echo "$1: another back end than lock-sequence was used" >>"$tmp/disturbed" ;; esac
-	if [ "$1" = vmaleak ] && [ "$(lost)" != 0 ]; then echo "vmaleak, repeat $2: lost $(lost) events" >>"$tmp/disturbed"; fi
+	case $1 in vmaleak | bystander | stacks) grep -q '"mode": *"lock-sequence"' "$tmp/export.json" || echo "$1: another back end than lock-sequence was used" >>"$tmp/disturbed" ;; esac
+	case $1 in vmaleak | stacks) [ "$(lost)" = 0 ] || echo "$1, repeat $2: lost $(lost) events" >>"$tmp/disturbed" ;; esac
+	if [ "$1" = stacks ]; then stacks_taken >>"$tmp/taken"; fi
 }
 
 # pairs REPEATS: untraced before and after each tracer, in turn.
@@ -84,10 +127,12 @@ pairs() {
 	local repeat t present=()
 	declare -gA in out
 	: >"$tmp/raw"
+	: >"$tmp/asked"
+	: >"$tmp/taken"
 	begin_pairs
-	for t in vmaleak bystander strace perf bpftrace; do
+	for t in vmaleak stacks bystander strace perf bpftrace; do
 		case $t in
-		vmaleak | bystander) present+=("$t") ;;
+		vmaleak | stacks | bystander) present+=("$t") ;;
 		*) if command -v "$t" >/dev/null; then present+=("$t"); else echo "$t: not installed" >>"$tmp/absent"; fi ;;
 		esac
 	done

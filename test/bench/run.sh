@@ -7,9 +7,9 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
-repeats=5 scale=1 benchtime=1s count=3 rss_after=30 netty_pairs=7 netty_seconds=15 warmup=20 quick=
+repeats=5 scale=1 benchtime=1s count=3 rss_after=30 netty_pairs=7 netty_seconds=15 warmup=20 bursts=15 cost_seconds=6 costs=3 starts=5 quick=
 if [ "${1-}" = --quick ]; then
-	PATIENCE=0 quick=1 repeats=1 scale=3 benchtime=0.2s count=1 rss_after=3 netty_pairs=2 netty_seconds=2 warmup=4
+	PATIENCE=0 quick=1 repeats=1 scale=3 benchtime=0.2s count=1 rss_after=3 netty_pairs=2 netty_seconds=2 warmup=4 bursts=5 cost_seconds=2 costs=1 starts=1
 elif [ $# -gt 0 ]; then
 	echo "usage: run.sh [--quick]" >&2
 	exit 2
@@ -48,6 +48,8 @@ background+=("$idle")
 . test/bench/pairs.sh
 # shellcheck source=test/bench/netty.sh
 . test/bench/netty.sh
+# shellcheck source=test/bench/stacks.sh
+. test/bench/stacks.sh
 # shellcheck source=test/bench/report.sh
 . test/bench/report.sh
 
@@ -62,7 +64,11 @@ GOMAXPROCS=1 "$tmp/tracer.test" -test.run '^$' -test.bench 'Consumer|MillionArea
 begin_server || { cat "$tmp/server.out" >&2; exit 1; }
 say "resident after $rss_after s"
 idle_rss "$rss_after" || failed=1
+starts "$starts" || failed=1
+prepare || { cat "$tmp/go" >&2; failed=1; }
 netty "$netty_pairs" "$netty_seconds" "$warmup" || failed=1
+kill "$server"
+costs "$cost_seconds" "$costs" || failed=1
 load_after=$(cut -d' ' -f1-3 /proc/loadavg)
 
 if [ -n "$quick" ]; then
