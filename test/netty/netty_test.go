@@ -37,6 +37,7 @@ func TestStory(t *testing.T) {
 				snap, e := leaking.end(t)
 				checkPool(t, e)
 				checkChunks(t, e, log)
+				checkStacks(t, snap, e)
 				checkText(t, snap, &leaking)
 			})
 			t.Run("no leak", func(t *testing.T) {
