@@ -37,6 +37,16 @@ struct uprobe_task {
 	struct return_instance *return_instances;
 };
 
+struct thread_struct {
+#if defined(__TARGET_ARCH_x86)
+	unsigned long fsbase;
+#else
+	struct {
+		unsigned long tp_value;
+	} uw;
+#endif
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	struct mm_struct *mm;
@@ -46,6 +56,7 @@ struct task_struct {
 	__u64 start_boottime;
 	struct signal_struct *signal;
 	struct uprobe_task *utask;
+	struct thread_struct thread;
 };
 
 struct vm_area_struct {
@@ -59,6 +70,7 @@ struct pt_regs {
 		cs, flags, sp, ss;
 };
 #define SYSCALL_NR(regs) ((long)(regs)->orig_ax)
+#define THREAD_POINTER(task) ((task)->thread.fsbase)
 #define SYSCALL_RET(regs) ((long)(regs)->ax)
 #define USER_PC(regs) ((regs)->ip)
 #define USER_SP(regs) ((regs)->sp)
@@ -103,6 +115,7 @@ struct pt_regs {
 	__s32 syscallno;
 };
 #define SYSCALL_NR(regs) ((long)(regs)->syscallno)
+#define THREAD_POINTER(task) ((task)->thread.uw.tp_value)
 #define SYSCALL_RET(regs) ((long)(regs)->regs[0])
 #define USER_PC(regs) ((regs)->pc)
 #define USER_SP(regs) ((regs)->sp)

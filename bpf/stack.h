@@ -7,7 +7,8 @@
 #include "maps.h"
 #include <bpf/bpf_core_read.h>
 
-#define PIECE 4096			     /* what is read at once: no page is smaller */
+#define PIECE 4096 /* what is read at once: no page is smaller */
+#define PIECE_OF(addr) ((addr) & ~(PIECE - 1ULL))
 #define PIECES_MAX (STACK_LIMIT / PIECE + 1) /* the stack pointer lies anywhere in the first */
 #define WINDOWS 8			     /* a second's, in which the rate is capped */
 #define WINDOW_NS (1000000000 / WINDOWS)
@@ -60,15 +61,18 @@ static __always_inline __u32 asked_before(struct space_state *st, __u64 now)
 	return __sync_fetch_and_add(&st->stack_window, 1);
 }
 
-/* How many pieces can be read from the one at addr on: to the end of the mapping, a page that is
- * not in memory, or the limit. */
-static __always_inline int readable(__u64 addr)
+/* How many pieces there are from the one that sp lies in: to the end of the mapping, a page that
+ * is not in memory, or the limit. Nor does the stack go on above the thread pointer: C libraries
+ * put what it points to at the upper end, and another mapping may follow without a gap. */
+static __always_inline int readable(__u64 sp, __u64 thread_pointer)
 {
+	__u64 from = PIECE_OF(sp),
+	      end = thread_pointer > sp ? PIECE_OF(thread_pointer + PIECE - 1) : 0;
 	__u8 byte;
 	int n;
 
-	for (n = 0; n < PIECES_MAX; n++)
-		if (bpf_probe_read_user(&byte, 1, (void *)(addr + n * PIECE)))
+	for (n = 0; n < PIECES_MAX && from + n * PIECE != end; n++)
+		if (bpf_probe_read_user(&byte, 1, (void *)(from + n * PIECE)))
 			break;
 	return n;
 }
@@ -122,8 +126,8 @@ static __always_inline void note_returns(struct stack *s, struct task_struct *ta
 static __always_inline __u16 copy_stack(struct space_state *st, struct task_struct *task,
 					struct pt_regs *regs, __u64 now)
 {
-	__u64 from = USER_SP(regs) & ~(PIECE - 1ULL);
-	int pieces = readable(from), i;
+	__u64 from = PIECE_OF(USER_SP(regs));
+	int pieces = readable(USER_SP(regs), THREAD_POINTER(task)), i;
 	struct stack *s = NULL;
 
 	if (!pieces) {
