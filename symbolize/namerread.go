@@ -97,7 +97,7 @@ func (n *Namer) adoptReading(r Result, now time.Time) {
 // changes reports whether one of a TID's owners is not called so yet.
 func (n *Namer) changes(es []*entry, name string) bool {
 	for _, e := range es {
-		if e.Alive && (!e.named || *e.Name != validText(name)) {
+		if e.Alive && (!e.named || *e.Name != kept(name)) {
 			return true
 		}
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"vmaleak/symbolize/hotspot"
 	"vmaleak/symbolize/jvm"
@@ -147,5 +149,16 @@ func TestMemoryIsTriedAgain(t *testing.T) {
 	n.Adopt(Result{read: true, readErr: hotspot.ErrNotHotSpot, asked: true, Dump: &jvm.Dump{JVM: "VM (17)"}}, now)
 	if n.Due(now) || !n.Due(now.Add(time.Minute)) || !n.plan.read {
 		t.Errorf("after a dump: %+v", n.plan)
+	}
+}
+
+func TestLongNamesAreCut(t *testing.T) {
+	n := readable(t, AttachNo)
+	e := n.put(1, 10, "java")
+	for range 2 {
+		n.Adopt(readingOf(1000, 1001, hotspot.Thread{TID: 1, Named: true, Name: "x" + strings.Repeat("é", 30000)}), day)
+		if e.Name == nil || len(*e.Name) > maxName || len(*e.Name) < maxName-4 || !utf8.ValidString(*e.Name) || strings.Contains(*e.Name, "\ufffd") {
+			t.Fatalf("the name has %d bytes", len(*e.Name))
+		}
 	}
 }

@@ -1,6 +1,10 @@
 package symbolize
 
-import "time"
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+)
 
 // Thread is what is known of one thread, alive or dead. TID and StartTicks
 // together identify it: TIDs are used again.
@@ -10,7 +14,7 @@ type Thread struct {
 	StartTicks uint64    // since boot, 1/100 s
 	StartedAt  time.Time // the same as a date, exact to 10 ms
 	Comm       string    // up to 15 bytes, made valid UTF-8; may hold control characters
-	Name       *string   // the JVM's name, made valid UTF-8; nil: unknown; may be ""
+	Name       *string   // the JVM's name, made valid UTF-8, cut at 4 KiB; nil: unknown; may be ""
 	Pool       string    // Pool of the name, of the comm if the name is unknown
 	Alive      bool      // at the last Refresh
 	GoneAt     time.Time // when a Refresh first missed it; zero while alive
@@ -64,8 +68,23 @@ func (e *entry) setComm(comm string) {
 	}
 }
 
+// maxName bounds a thread's name: a hostile JVM has many, and they are kept when their threads have died.
+const maxName = 4 << 10
+
+// kept is what is kept of a name.
+func kept(name string) string {
+	if len(name) > maxName {
+		end := maxName
+		for end > maxName-utf8.UTFMax && !utf8.RuneStart(name[end]) {
+			end--
+		}
+		name = strings.Clone(name[:end])
+	}
+	return validText(name)
+}
+
 func (e *entry) setName(name string) {
-	name = validText(name)
+	name = kept(name)
 	e.Name, e.named, e.nameless = &name, true, false
 	e.Pool = Pool(name)
 }

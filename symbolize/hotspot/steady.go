@@ -96,8 +96,12 @@ func (h *heap) follow(r followed) {
 	}
 }
 
-// stillThere reports whether all references that were followed are as they were.
+// stillThere reports whether all references that were followed are as they were. They are read anew, but by the page.
 func (vm *VM) stillThere() bool {
+	if len(vm.heap.followed) == 0 {
+		return true
+	}
+	vm.cache.Drop()
 	if len(vm.heap.followed) > maxFollowed {
 		return false
 	}
@@ -106,10 +110,10 @@ func (vm *VM) stillThere() bool {
 		var err error
 		if r.narrow {
 			var n uint32
-			n, err = vm.raw.u32(r.at)
+			n, err = vm.u32(r.at)
 			value = uint64(n)
 		} else {
-			value, err = vm.raw.u64(r.at)
+			value, err = vm.u64(r.at)
 		}
 		if err != nil || value != r.value {
 			return false

@@ -3,6 +3,7 @@ package hotspot
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // zForwarding is where a forwarding keeps its parts: of one page, a hash table from the object's place on the page to its
@@ -43,9 +44,9 @@ func (vm *VM) findForwarding(letter string) (zForwarding, error) {
 type zmap struct{ variable, elements uint64 }
 
 // forwardingTables finds the forwarding tables. Without generations there is one, which is exported; with generations each
-// has its own, which are not: a map is a number of elements and their mapping, and of those in ZHeap they are the two of
-// the same size; the old generation is the first. (What is taken from them is checked.) If they are not found, references
-// that are too old lead nowhere.
+// has its own, which are not: a map is a number of elements and their mapping, and in ZHeap they are the two that have as many
+// as the exported map of the pages, or one of the page allocator's; the old generation is the first. (What is taken from
+// them is checked.) If it is not two that are found, references that are too old lead nowhere.
 func (vm *VM) forwardingTables(letter string) (old, young zmap, err error) {
 	f := vm.find()
 	heapAt, size := f.offset(letter+"CollectedHeap", "_heap"), f.size(letter+"Heap")
@@ -73,29 +74,28 @@ func (vm *VM) forwardingTables(letter string) (old, young zmap, err error) {
 	if err != nil {
 		return old, young, fmt.Errorf("heap of ZGC: %w", err)
 	}
+	sizes := map[uint64]bool{}
 	var maps []zmap
 	for i := uint64(0); i+mapAt+8 <= uint64(len(body)) && len(maps) < maxMaps; i += 8 {
 		n, elements := le64(body[i:]), le64(body[i+mapAt:])
-		other := i == pages || i >= allocator && i < allocator+allocatorSize
-		if other || n == 0 || n > maxGranules || elements>>32 == 0 || elements%pageSize != 0 {
+		if n == 0 || n > maxGranules || elements>>32 == 0 || elements%pageSize != 0 {
 			continue
 		}
-		if _, err := vm.u64(elements + 8*(n-1)); err == nil {
+		if i == pages || i >= allocator && i < allocator+allocatorSize {
+			sizes[n] = true
+		} else if _, err := vm.u64(elements + 8*(n-1)); err == nil {
 			maps = append(maps, zmap{heap + i + mapAt, n})
 		}
 	}
-	for i, m := range maps {
-		for _, next := range maps[i+1:] {
-			if next.elements == m.elements {
-				return m, next, nil
-			}
-		}
+	maps = slices.DeleteFunc(maps, func(m zmap) bool { return !sizes[m.elements] })
+	if len(maps) == 2 {
+		old, young = maps[0], maps[1]
 	}
 	return old, young, nil
 }
 
-// forwarded returns the offset that an object has moved to, by the one it had; it is not ok if it has not moved (yet). All is
-// read past the cache, since it changes while objects are moved.
+// forwarded returns the offset that an object has moved to, by the one it had; it is not ok if it has not moved, or had not
+// when this was read: steadily looks again.
 func (vm *VM) forwarded(offset uint64, tables [2]zmap) (to uint64, ok bool, err error) {
 	index := offset >> vm.heap.z.layout.granule
 	if tables[0].variable == 0 {
@@ -105,11 +105,11 @@ func (vm *VM) forwarded(offset uint64, tables [2]zmap) (to uint64, ok bool, err 
 		if table.variable == 0 || index >= table.elements {
 			continue
 		}
-		elements, err := vm.raw.u64(table.variable)
+		elements, err := vm.u64(table.variable)
 		if err != nil {
 			return 0, false, fmt.Errorf("forwarding table: %w", err)
 		}
-		at, err := vm.raw.u64(elements + index*8)
+		at, err := vm.u64(elements + index*8)
 		if err != nil {
 			return 0, false, fmt.Errorf("forwarding table: %w", err)
 		}
@@ -123,7 +123,7 @@ func (vm *VM) forwarded(offset uint64, tables [2]zmap) (to uint64, ok bool, err 
 // forwardedTo looks an object up in the forwarding of its page. It is not there as long as it has not moved.
 func (vm *VM) forwardedTo(at, offset uint64) (to uint64, ok bool, err error) {
 	l := vm.heap.z.layout
-	head, err := vm.raw.bytes(at, int(l.entries))
+	head, err := vm.bytes(at, int(l.entries))
 	if err != nil {
 		return 0, false, fmt.Errorf("forwarding: %w", err)
 	}
@@ -133,7 +133,7 @@ func (vm *VM) forwardedTo(at, offset uint64) (to uint64, ok bool, err error) {
 	}
 	from := (offset - start) >> align
 	for i, tries := zhash(uint32(from)), uint64(0); tries < min(n, maxProbes); i, tries = i+1, tries+1 {
-		entry, err := vm.raw.u64(at + l.entries + 8*(uint64(i)&(n-1)))
+		entry, err := vm.u64(at + l.entries + 8*(uint64(i)&(n-1)))
 		if err != nil {
 			return 0, false, fmt.Errorf("forwarding: %w", err)
 		}

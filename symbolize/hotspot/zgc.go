@@ -90,7 +90,7 @@ func (vm *VM) readGenerations(z *zgc, shiftVariable uint64) error {
 // uncolor returns the address that a reference leads to, of the object where it is now.
 func (vm *VM) uncolor(ref uint64, r *followed) (uint64, error) {
 	z := vm.heap.z
-	bad, err := vm.raw.u64(z.bad)
+	bad, err := vm.u64(z.bad)
 	if err != nil {
 		return 0, fmt.Errorf("masks of ZGC: %w", err)
 	}
@@ -108,7 +108,7 @@ func (vm *VM) uncolor(ref uint64, r *followed) (uint64, error) {
 		ref >>= shift & 63
 		rest = ref &^ z.offsetMask
 	} else if !good {
-		if rest, err = vm.raw.u64(z.good); err != nil {
+		if rest, err = vm.u64(z.good); err != nil {
 			return 0, fmt.Errorf("masks of ZGC: %w", err)
 		}
 	}
