@@ -25,9 +25,9 @@ type stacks struct {
 
 	// The trace loop's own.
 	numbers map[stackKey]uint32
-	known   []knownStack // by number
-	kept    int          // frames of known
-	frames  map[unwind.Frame]leak.Frame
+	known   []*unwind.Stack // by number
+	kept    int             // frames of known
+	frames  map[*unwind.Frame]leak.Frame
 	counts  map[*tracer.Space]*leak.StackCounts
 }
 
@@ -50,11 +50,6 @@ type stackKey struct {
 	id, task string
 }
 
-type knownStack struct {
-	stack *unwind.Stack
-	doc   *leak.Stack // once asked for
-}
-
 const (
 	maxQueued = 32 << 20 // bytes of copies that wait
 	maxJobs   = 1 << 14
@@ -74,9 +69,9 @@ const (
 // newStacks numbers the stacks that are none first, as the tracer numbers them.
 func newStacks() *stacks {
 	k := &stacks{jobs: make(chan stackJob, maxJobs), done: make(chan struct{}),
-		numbers: map[stackKey]uint32{}, frames: map[unwind.Frame]leak.Frame{},
+		numbers: map[stackKey]uint32{}, frames: map[*unwind.Frame]leak.Frame{},
 		counts: map[*tracer.Space]*leak.StackCounts{}}
-	k.known = make([]knownStack, 1)
+	k.known = make([]*unwind.Stack, 1)
 	for _, reason := range []string{tracer.StackLimited: reasonLimited, tracer.StackDropped: reasonRing,
 		tracer.StackFailed: reasonCopy, noneBehind: reasonBehind, noneMany: reasonMany}[1:] {
 		k.number(&unwind.Stack{ID: "none: " + reason, Status: unwind.None, Reason: reason})
@@ -161,7 +156,7 @@ func (k *stacks) number(st *unwind.Stack) uint32 {
 		k.kept += len(st.Frames)
 		n = uint32(len(k.known))
 		k.numbers[key] = n
-		k.known = append(k.known, knownStack{stack: st})
+		k.known = append(k.known, st)
 	}
 	return n
 }
@@ -171,20 +166,17 @@ func (k *stacks) of(number uint32) *leak.Stack {
 	if k == nil || int(number) >= len(k.known) || number == 0 {
 		return nil
 	}
-	s := &k.known[number]
-	if s.doc == nil {
-		st := s.stack
-		s.doc = &leak.Stack{ID: st.ID, Status: string(st.Status), Reason: str(st.Reason), Task: str(st.Task),
-			Frames: make([]leak.Frame, len(st.Frames))}
-		for i, f := range st.Frames {
-			s.doc.Frames[i] = k.frame(f)
-		}
+	st := k.known[number]
+	doc := &leak.Stack{ID: st.ID, Status: string(st.Status), Reason: str(st.Reason), Task: str(st.Task),
+		Frames: make([]leak.Frame, len(st.Frames))}
+	for i, f := range st.Frames {
+		doc.Frames[i] = k.frame(f)
 	}
-	return s.doc
+	return doc
 }
 
-// frame is f for the document: equal frames share their texts.
-func (k *stacks) frame(f unwind.Frame) leak.Frame {
+// frame is f for the document: the same frames share their texts.
+func (k *stacks) frame(f *unwind.Frame) leak.Frame {
 	d, ok := k.frames[f]
 	if !ok {
 		d = leak.Frame{Kind: string(f.Kind), Function: str(f.Function), File: str(f.File), Module: str(f.Module), BuildID: str(f.BuildID)}
@@ -237,7 +229,7 @@ func (k *stacks) count(sp *tracer.Space, number uint32) {
 		c = &leak.StackCounts{Reasons: map[string]uint64{}}
 		k.counts[sp] = c
 	}
-	st := k.known[number].stack
+	st := k.known[number]
 	switch st.Status {
 	case unwind.Complete:
 		c.Complete++

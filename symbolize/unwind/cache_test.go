@@ -52,7 +52,7 @@ func TestReturnAddressesArePutBack(t *testing.T) {
 }
 
 func TestIDIsOfNamesNotOfPlaces(t *testing.T) {
-	id := func(s Status, f ...Frame) string { return idOf(&Stack{Status: s, Frames: f}) }
+	id := func(s Status, f ...Frame) string { return idOf(&Stack{Status: s, Frames: pointers([][]Frame{f})}) }
 	named := Frame{Kind: Native, Function: "f", Module: "/a/lib.so", BuildID: "01", Offset: 1}
 	moved := Frame{Kind: Native, Function: "f", Module: "/b/lib.so", BuildID: "02", Offset: 2}
 	if id(Complete, named) != id(Complete, moved) {

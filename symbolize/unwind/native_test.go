@@ -228,7 +228,7 @@ func TestCodeInNoFileIsGuessedByFramePointersAndSaysSo(t *testing.T) {
 	var anon *Frame
 	for i := range s.Frames {
 		if s.Frames[i].Module == "[anon]" {
-			anon = &s.Frames[i]
+			anon = s.Frames[i]
 		}
 	}
 	if anon == nil || anon.Offset != 5 {

@@ -34,6 +34,7 @@ type Resolver struct {
 
 	trace    trace
 	bytes    []byte
+	named    [][]Frame // of the trace's steps
 	seeds    [2]maphash.Seed
 	walked   *cache[[2]uint64, *Stack] // by physical frames
 	distinct *cache[string, *Stack]    // by names
@@ -125,7 +126,7 @@ func (r *Resolver) known(p *process, t *trace) (*Stack, bool) {
 // name puts names to a trace.
 func (r *Resolver) name(p *process, t *trace) (*Stack, bool) {
 	s := &Stack{Status: t.status, Reason: t.reason}
-	sure := true
+	sure, named := true, r.named[:0]
 	for i := range t.steps {
 		st := &t.steps[i]
 		switch {
@@ -135,21 +136,39 @@ func (r *Resolver) name(p *process, t *trace) (*Stack, bool) {
 				s.Status, s.Reason = Failed, reasonVM
 			}
 			sure = sure && ok
-			s.Frames = append(s.Frames, frames...)
+			named = append(named, frames)
 		case st.mod != nil:
-			s.Frames = append(s.Frames, st.mod.named(st.addr, p.pid, &r.modules.debug)...)
+			named = append(named, st.mod.named(st.addr, p.pid, &r.modules.debug))
 		default:
 			name := st.area
 			if name == "" {
 				name = "[anon]"
 			}
-			s.Frames = append(s.Frames, Frame{Kind: Native, Module: name, Offset: st.addr})
+			named = append(named, []Frame{{Kind: Native, Module: name, Offset: st.addr}})
 		}
 	}
+	r.named = named
+	s.Frames = pointers(named)
 	if p.vm.java != nil {
 		s.entry = entryOf(s.Frames)
 	}
 	return r.intern(s), sure
+}
+
+// pointers are to all frames of a stack, which stay where they are: most stacks
+// are of frames that others have, too.
+func pointers(named [][]Frame) []*Frame {
+	n := 0
+	for _, frames := range named {
+		n += len(frames)
+	}
+	all := make([]*Frame, 0, n)
+	for _, frames := range named {
+		for i := range frames {
+			all = append(all, &frames[i])
+		}
+	}
+	return all
 }
 
 // intern returns the one stack that is equal to s.

@@ -40,9 +40,9 @@ type Frame struct {
 type Stack struct {
 	ID     string // 16 hex digits over the frames' names and the status, equal across processes and hosts
 	Status Status
-	Reason string // one of few fixed phrases, empty if there is nothing to say
-	Frames []Frame
-	Task   string // of a virtual thread: its name with counters replaced by #, if it has one, and its entry frame
+	Reason string   // one of few fixed phrases, empty if there is nothing to say
+	Frames []*Frame // shared with other stacks
+	Task   string   // of a virtual thread: its name with counters replaced by #, if it has one, and its entry frame
 
 	entry string // the entry frame of a virtual thread
 }

@@ -9,7 +9,7 @@ import (
 // entryOf is where the task of a virtual thread begins: the outermost function
 // that somebody has written and is not the JDK's own. It is empty for stacks of
 // other threads.
-func entryOf(frames []Frame) string {
+func entryOf(frames []*Frame) string {
 	run := -1
 	for i, f := range frames {
 		if strings.HasPrefix(f.Function, "java.lang.VirtualThread.run(") {
