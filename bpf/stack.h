@@ -12,6 +12,7 @@
 #define PIECES_MAX (STACK_LIMIT / PIECE + 1) /* the stack pointer lies anywhere in the first */
 #define WINDOWS 8			     /* a second's, in which the rate is capped */
 #define WINDOW_NS (1000000000 / WINDOWS)
+#define WAKEUPS 128 /* in a window, since each costs the target more than the copy */
 #define STACK_WAKEUP_BYTES (1 << 20)
 #define MAP_TYPE 0x0f
 #define MAP_PRIVATE 0x02
@@ -179,13 +180,16 @@ static __always_inline __u16 take_stack(struct space_state *st, struct task_stru
 					struct pt_regs *regs, __u64 now, bool *wake)
 {
 	__u32 before = asked_before(st, now);
+	__u64 waiting;
 
 	if (before >= (stack_rate + WINDOWS - 1) / WINDOWS) {
 		COUNT(st->stacks_limited);
 		return STACK_LIMITED;
 	}
-	/* After a pause the reader sleeps, while the target may be about to exit. */
-	*wake = !before || bpf_ringbuf_query(&stacks, BPF_RB_AVAIL_DATA) >= STACK_WAKEUP_BYTES;
+	/* A reader that has read all of it sleeps, while the target goes on: it may exit, free what
+	 * it was called from, thaw frames of a virtual thread. */
+	waiting = bpf_ringbuf_query(&stacks, BPF_RB_AVAIL_DATA);
+	*wake = (!waiting && before < WAKEUPS) || waiting >= STACK_WAKEUP_BYTES;
 	return copy_stack(st, task, regs, now);
 }
 
