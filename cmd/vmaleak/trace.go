@@ -116,7 +116,7 @@ func (o *traceOptions) selector() symbolize.Selector {
 
 // takesStacks reports whether stacks are asked for: one row for each JVM shows none.
 func (o *traceOptions) takesStacks() bool {
-	return o.stacks != "off" && !(o.all && o.files.none())
+	return o.stacks != "off" && (!o.all || !o.files.none())
 }
 
 // saves reports whether the trace saves itself to ./vmaleak-PID.json.zst.
