@@ -90,18 +90,38 @@ const (
 func (k *stacks) run() {
 	defer close(k.done)
 	r := unwind.NewResolver(unwind.Options{})
-	for j := range k.jobs {
-		if j.do != nil {
-			j.do(r)
-		} else {
-			st := r.Resolve(j.raw)
-			k.queued.Add(-int64(len(j.raw.Mem)))
-			k.mu.Lock()
-			k.answers = append(k.answers, stackAnswer{j.sp, j.ticket, st})
-			k.mu.Unlock()
+	rest := time.NewTicker(restEvery)
+	defer rest.Stop()
+	for {
+		select {
+		case j, ok := <-k.jobs:
+			if !ok {
+				return
+			}
+			k.do(r, j)
+		case <-rest.C:
+			if r.Rest() {
+				debug.FreeOSMemory() // reading a libjvm's tables takes several times what is kept of them
+			}
 		}
-		k.busy.Add(-1)
 	}
+}
+
+// restEvery is how often memory is given back.
+const restEvery = 2 * time.Second
+
+// do does one job.
+func (k *stacks) do(r *unwind.Resolver, j stackJob) {
+	if j.do != nil {
+		j.do(r)
+	} else {
+		st := r.Resolve(j.raw)
+		k.queued.Add(-int64(len(j.raw.Mem)))
+		k.mu.Lock()
+		k.answers = append(k.answers, stackAnswer{j.sp, j.ticket, st})
+		k.mu.Unlock()
+	}
+	k.busy.Add(-1)
 }
 
 // close ends the goroutine; what waits is not walked.
@@ -131,10 +151,7 @@ func (k *stacks) put(j stackJob) bool {
 func (k *stacks) prepare(pid int) {
 	if k != nil {
 		// Where it fails, or finds no room, the first stack does it, and says why.
-		k.put(stackJob{do: func(r *unwind.Resolver) {
-			_ = r.Prepare(pid)
-			debug.FreeOSMemory() // reading a libjvm's tables takes several times what is kept of them
-		}})
+		k.put(stackJob{do: func(r *unwind.Resolver) { _ = r.Prepare(pid) }})
 	}
 }
 

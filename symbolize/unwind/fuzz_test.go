@@ -118,8 +118,8 @@ func FuzzWalk(f *testing.F) {
 		}
 		m := &module{id: 1, image: image, read: true, table: &rows{}}
 		for i := 0; i+5 <= len(rules) && i < 5*256; i += 5 {
-			m.table.starts = append(m.table.starts, uint64(i/5))
-			m.table.index = append(m.table.index, uint32(i/5))
+			m.table.starts = append(m.table.starts, uint32(i/5))
+			m.table.index = append(m.table.index, uint16(i/5))
 			m.table.rules = append(m.table.rules, rule{Flags: rules[i], BaseReg: rules[i+1],
 				Param: int32(int8(rules[i+2])), AuxBaseReg: rules[i+3], AuxParam: int32(int8(rules[i+4]))})
 		}

@@ -23,6 +23,7 @@ type lines struct {
 	held   int64  // bytes in memory
 	all    *int64 // of all files
 	opened bool
+	used   bool // since rest
 	data   *dwarf.Data
 	units  []unitRange // by address
 }
@@ -40,6 +41,21 @@ func readLines(im *image, all *int64) *lines {
 		}
 	}
 	return nil
+}
+
+// rest lets go of the sections, which are read again when an address is asked
+// for, if none was since the last time. It reports whether it did.
+func (l *lines) rest() bool {
+	if l == nil || l.data == nil {
+		return false
+	}
+	if l.used {
+		l.used = false
+		return false
+	}
+	*l.all -= l.held
+	*l = lines{im: l.im, all: l.all}
+	return true
 }
 
 // open reads the sections when an address is first asked for.
@@ -122,7 +138,7 @@ func (l *lines) frames(addr uint64) (out []Frame) {
 	if l == nil {
 		return nil
 	}
-	if !l.opened {
+	if l.used = true; !l.opened {
 		l.open()
 	}
 	i := sort.Search(len(l.units), func(i int) bool { return l.units[i].low > addr })

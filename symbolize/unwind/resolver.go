@@ -31,6 +31,7 @@ type Resolver struct {
 	modules   modules
 	clock     uint64
 	stats     Stats
+	read      int // modules whose tables had been read at the last Rest
 
 	trace    trace
 	bytes    []byte
@@ -234,6 +235,24 @@ func (r *Resolver) forgetOldest() {
 		}
 	}
 	r.Forget(oldest.pid)
+}
+
+// Rest lets go of what can be read again and was not used since it was called
+// last: debug information, which takes more than all else. It reports whether
+// that, or tables read meanwhile, has left garbage that is worth collecting.
+func (r *Resolver) Rest() bool {
+	left, read := false, 0
+	for _, m := range r.modules.known {
+		if m.names != nil {
+			left = m.names.lines.rest() || left
+		}
+		if m.read {
+			read++
+		}
+	}
+	left = left || read > r.read
+	r.read = read
+	return left
 }
 
 // Stats returns the counts so far.

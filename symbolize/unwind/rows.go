@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"sort"
 
 	"go.opentelemetry.io/ebpf-profiler/libpf/pfelf"
@@ -22,10 +23,12 @@ const (
 type rule = stackdeltatypes.UnwindInfo
 
 // rows is the unwind table of one file: from each start on, a rule. What no
-// table covers has the rule that nothing is known.
+// table covers has the rule that nothing is known. A large library has 200,000
+// rows and a few hundred rules.
 type rows struct {
-	starts []uint64
-	index  []uint32
+	base   uint64   // the first start
+	starts []uint32 // from base
+	index  []uint16
 	rules  []rule
 }
 
@@ -89,20 +92,29 @@ func packRows(data *stackdeltatypes.IntervalData) (*rows, error) {
 	if uint64(data.NumDeltas)+uint64(len(data.Blocks)) > maxRows {
 		return nil, fmt.Errorf("read unwind tables: %d rows are too many", data.NumDeltas)
 	}
-	t := &rows{}
-	known := map[rule]uint32{}
+	n := int(data.NumDeltas) + len(data.Blocks)
+	t := &rows{starts: make([]uint32, 0, n), index: make([]uint16, 0, n)}
+	known := map[rule]uint16{}
+	fits := true
 	add := func(start uint64, r rule) {
+		if len(t.starts) == 0 {
+			t.base = start
+		}
 		i, ok := known[r]
+		if fits = fits && start-t.base <= math.MaxUint32 && (ok || len(t.rules) <= math.MaxUint16); !fits {
+			return
+		}
 		if !ok {
-			i = uint32(len(t.rules))
+			i = uint16(len(t.rules))
 			known[r] = i
 			t.rules = append(t.rules, r)
 		}
-		if n := len(t.starts); n > 0 && t.starts[n-1] == start {
+		at := uint32(start - t.base)
+		if n := len(t.starts); n > 0 && t.starts[n-1] == at {
 			t.index[n-1] = i
 			return
 		}
-		t.starts = append(t.starts, start)
+		t.starts = append(t.starts, at)
 		t.index = append(t.index, i)
 	}
 	var end uint64
@@ -122,6 +134,9 @@ func packRows(data *stackdeltatypes.IntervalData) (*rows, error) {
 		end = b.End
 		add(end, stackdeltatypes.UnwindInfoInvalid)
 	}
+	if !fits {
+		return nil, errors.New("read unwind tables: of more than 4 GiB of code, or of more than 65,536 rules")
+	}
 	return t, nil
 }
 
@@ -129,7 +144,10 @@ func (t *rows) empty() bool { return len(t.starts) == 0 }
 
 // find returns the rule at an address.
 func (t *rows) find(addr uint64) rule {
-	i := sort.Search(len(t.starts), func(i int) bool { return t.starts[i] > addr })
+	if addr < t.base {
+		return stackdeltatypes.UnwindInfoInvalid
+	}
+	i := sort.Search(len(t.starts), func(i int) bool { return uint64(t.starts[i]) > addr-t.base })
 	if i == 0 {
 		return stackdeltatypes.UnwindInfoInvalid
 	}

@@ -36,19 +36,18 @@ type symtab struct {
 // readSymtab reads the functions of a section; nil if there are none.
 func readSymtab(im *image, kind elf.SectionType) *symtab {
 	t := &symtab{im: im}
-	im.eachSymbol(kind, func(s elf.Sym64, strs elf.SectionHeader) bool {
-		t.strs = strs
-		typ := elf.ST_TYPE(s.Info)
-		if (typ == elf.STT_FUNC || typ == elf.STT_GNU_IFUNC) && s.Shndx != 0 && s.Value != 0 {
-			t.syms = append(t.syms, symbol{addr: s.Value, size: uint32(min(s.Size, 1<<31)), name: s.Name,
-				global: elf.ST_BIND(s.Info) != elf.STB_LOCAL})
-		}
-		return len(t.syms) < maxSymbols
-	})
-	if len(t.syms) == 0 {
+	n := 0
+	im.eachFunction(kind, func(elf.Sym64, elf.SectionHeader) bool { n++; return n < maxSymbols })
+	if n == 0 {
 		return nil
 	}
-	t.syms = slices.Clip(t.syms)
+	t.syms = make([]symbol, 0, n)
+	im.eachFunction(kind, func(s elf.Sym64, strs elf.SectionHeader) bool {
+		t.strs = strs
+		t.syms = append(t.syms, symbol{addr: s.Value, size: uint32(min(s.Size, 1<<31)), name: s.Name,
+			global: elf.ST_BIND(s.Info) != elf.STB_LOCAL})
+		return len(t.syms) < maxSymbols
+	})
 	slices.SortFunc(t.syms, func(a, b symbol) int {
 		if a.addr != b.addr {
 			if a.addr < b.addr {
@@ -59,6 +58,14 @@ func readSymtab(im *image, kind elf.SectionType) *symtab {
 		return int(a.name) - int(b.name)
 	})
 	return t
+}
+
+// eachFunction is eachSymbol for those that are code.
+func (im *image) eachFunction(kind elf.SectionType, do func(s elf.Sym64, strs elf.SectionHeader) bool) {
+	im.eachSymbol(kind, func(s elf.Sym64, strs elf.SectionHeader) bool {
+		typ := elf.ST_TYPE(s.Info)
+		return typ != elf.STT_FUNC && typ != elf.STT_GNU_IFUNC || s.Shndx == 0 || s.Value == 0 || do(s, strs)
+	})
 }
 
 // eachSymbol reads a table of symbols in pieces, until do returns false.

@@ -19,8 +19,8 @@ func walkRules(t *testing.T, raw *Raw, rules ...rule) *trace {
 	image.entry = ^uint64(0)
 	m := &module{id: 1, image: image, read: true, table: &rows{}}
 	for i, r := range rules {
-		m.table.starts = append(m.table.starts, uint64(i))
-		m.table.index = append(m.table.index, uint32(i))
+		m.table.starts = append(m.table.starts, uint32(i))
+		m.table.index = append(m.table.index, uint16(i))
 		m.table.rules = append(m.table.rules, r)
 	}
 	p := &process{pid: os.Getpid(), places: newCache[uint64, place](64), vm: &virtualMachine{},
