@@ -21,7 +21,7 @@ const (
 	heapPause    = time.Millisecond // between them: a collection moves what is read
 )
 
-// contLayout is where a VM keeps the frames of virtual threads (21).
+// contLayout is where a VM keeps the frames of virtual threads. 21 has them, but does not export where.
 type contLayout struct {
 	ok        bool
 	entry     uint64 // JavaThread: the entry of what is mounted on it
@@ -85,11 +85,14 @@ func heapOf(c *Cursor) *heapStack {
 //	thread's stack     innermost … thawed frames | barrier          entry frame, carrier's frames
 //	heap                                          chunk | its parent …
 func (vm *VM) atBarrier(c *Cursor, b *blob) bool {
-	return vm.cont.ok && b.kind == blobStub && strings.Contains(strings.ToLower(b.name), "continuation") && heapOf(c) == nil
+	return b.kind == blobStub && strings.Contains(strings.ToLower(b.name), "continuation") && heapOf(c) == nil
 }
 
 // enterHeap moves c from the barrier to the innermost frame that is in the heap.
 func (vm *VM) enterHeap(c *Cursor) error {
+	if !vm.cont.ok {
+		return fmt.Errorf("%w: this VM's tables do not tell where", ErrInHeap)
+	}
 	thread, ok := vm.JavaThread(c.TID)
 	if !ok {
 		return fmt.Errorf("%w: no such thread", ErrInHeap)

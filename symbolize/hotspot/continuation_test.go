@@ -155,3 +155,17 @@ func TestChunksThatNeverEnd(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// JDK 21 has virtual threads, but does not export where their callers are: the walk must not go past the barrier.
+func TestABarrierThatCannotBePassedEndsTheWalk(t *testing.T) {
+	vm := walkingVM(t)
+	vm.cont = contLayout{}
+	for pc := uint64(stubCode); pc < stubCode+0xc00; pc++ {
+		vm.blobs[pc] = &blob{kind: blobStub, addr: stubCode, codeBegin: stubCode, codeEnd: stubCode + 0xc00, frameSize: 2,
+			name: "StubRoutines (continuation stubs)"}
+	}
+	c := Cursor{PC: stubCode + 0x20, SP: stackBase, FP: at(4), Words: stackWords{1, 2, at(8), compiledCode + 4, 0, 0}}
+	if _, err := vm.Step(&c); !errors.Is(err, ErrInHeap) {
+		t.Errorf("at the barrier: %v, cursor at %#x", err, c.PC)
+	}
+}
