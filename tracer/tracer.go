@@ -45,7 +45,7 @@ type Options struct {
 	Stacks    bool   // copy the stacks of calls that acquire memory (Backend.NoStacks: where that cannot be)
 	StackMin  uint64 // bytes that a call acquires at least to have its stack copied; 0 = 32 KiB
 	StackRate int    // stacks a second and space; 0 = 4,000
-	StackRing int    // bytes of the stacks ring, a power of two; 0 = 16 MiB
+	StackRing int    // bytes of the stacks ring, a power of two; 0 = 8 MiB
 }
 
 // Tracer follows address spaces. One goroutine uses it; Close may be called twice.
@@ -96,7 +96,7 @@ func Open(o Options, vmopt vma.Options, h Handler) (*Tracer, error) {
 		o.StackRate = 4000
 	}
 	if o.StackRing == 0 {
-		o.StackRing = 16 << 20
+		o.StackRing = 8 << 20
 	}
 	t := &Tracer{opt: o, h: h, vmopt: vmopt, bySlot: map[uint32]*Space{}, execs: map[int]int{}, ids: map[int]int{}}
 	t.stacks.early, t.stacks.late = map[stackKey]unclaimed{}, map[stackKey]claimant{}
