@@ -12,29 +12,33 @@ cost_java() {
 	until_true 60 grep -q '^ready' "$tmp/cost.out"
 }
 
+# maps TIME: lets it map.
+maps() {
+	echo >&"$go"
+	until_true 120 lines_are "$1" '^end' "$tmp/cost.out"
+}
+lines_are() { [ "$(grep -c "$2" "$3")" -ge "$1" ]; }
+
 # cost NAME TRACER ARGS...: lets a StackCost map memory under vmaleak, and adds to $tmp/cost
-# "NAME TRACER CALLS CPU_NS STACKS PEAK_KIB": what vmaleak spent from the first call until
-# it had nothing left to do, and its memory.
+# "NAME TRACER CALLS CPU_NS STACKS PEAK_KIB": the second time that it maps, what vmaleak spent
+# until it had nothing left to do, and its memory. At the first time it meets the frames.
 cost() {
 	local name=$1 with=$2 before after peak
 	shift 2
 	await_alone
 	cost_java "$@" && attach "$with" "$target" || return 1
 	sleep 2 # the tables
-	before=$(cpu "$tracer")
-	echo >&"$go"
-	until_true 120 grep -q '^end' "$tmp/cost.out" || return 1
-	sleep 1
-	after=$(cpu "$tracer")
+	maps 1 && sleep 5 && before=$(cpu "$tracer") && maps 2 && sleep 1 && after=$(cpu "$tracer") || return 1
 	peak=$(awk '/^VmHWM/ { print $2 }' "/proc/$tracer/status")
 	alone || echo "stacks, $name: other tracers ran" >>"$tmp/disturbed"
 	detach
 	exec {go}>&-
 	wait "$target"
-	echo "$name $with $(awk '/^end/ { print $2 }' "$tmp/cost.out") $((after - before)) $(stacks_taken) $peak" >>"$tmp/cost"
+	echo "$name $with $(awk '/^end/ { print $2; exit }' "$tmp/cost.out") $((after - before)) $(($(stacks_taken) / 2)) $peak" >>"$tmp/cost"
 }
 
-# costs SECONDS REPEATS: of stacks that repeat, and of stacks that are new each time.
+# costs SECONDS REPEATS: of stacks that repeat, of stacks that are new each time, and of stacks
+# that come so seldom that each wakes vmaleak by itself.
 costs() {
 	local i
 	: >"$tmp/cost"
@@ -43,18 +47,20 @@ costs() {
 		say "stacks: repeat $i of $2, load $(cut -d' ' -f1 /proc/loadavg)"
 		cost same nostacks rate=2000 seconds="$1" different=8 &&
 			cost same vmaleak rate=2000 seconds="$1" different=8 &&
-			cost new vmaleak rate=2000 seconds="$1" different=1000000000 || return 1
+			cost new vmaleak rate=2000 seconds="$1" different=1000000000 &&
+			cost seldom nostacks rate=200 seconds="$1" different=8 &&
+			cost seldom vmaleak rate=200 seconds="$1" different=8 || return 1
 	done
 }
 
-# cost_of same|new: µs of CPU for a stack, beyond what the call itself takes: the median of the repeats.
+# cost_of same|new|seldom: µs of CPU for a stack, beyond what the call itself takes: the median of the repeats.
 cost_of() {
 	awk -v name="$1" '
-		$2 == "nostacks" { plain = $4 / $3 }
+		$2 == "nostacks" { plain = $4 / $3 } # of the rate of what follows
 		$1 == name && $2 == "vmaleak" && $5 { printf "%.1f\n", ($4 - plain * $3) / $5 / 1000 }' "$tmp/cost" | median
 }
 
-# cost_peak same|new: MB resident at most.
+# cost_peak same|new|seldom: MB resident at most.
 cost_peak() { awk -v name="$1" '$1 == name && $2 == "vmaleak" { printf "%.1f\n", $6 * 1024 / 1e6 }' "$tmp/cost" | median; }
 
 # cost_stacks: how many of the calls have a stack that was walked.
