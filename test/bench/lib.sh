@@ -108,7 +108,7 @@ detach() {
 cpu() { cat /proc/"$1"/task/*/schedstat | awk '{ s += $1 } END { printf "%.0f\n", s }'; }
 
 # stacks_of STATUS: of the last vmaleak's stacks, of all processes.
-stacks_of() { grep -o "\"$1\": *[0-9]*" "$tmp/export.json" | head -n 1 | grep -o '[0-9]*$'; }
+stacks_of() { grep -o '"stacks":{"complete"[^}]*' "$tmp/export.json" | head -n 1 | grep -o "\"$1\":[0-9]*" | grep -o '[0-9]*$'; }
 stacks_taken() { echo $(($(stacks_of complete) + $(stacks_of continued) + $(stacks_of truncated) + $(stacks_of failed))); }
 
 # lost: events that the last vmaleak lost.

@@ -184,7 +184,10 @@ int main(int argc, char **argv)
 		return usage();
 	zero = open("/dev/zero", O_RDONLY);
 	null = open("/dev/null", O_WRONLY);
-	hole = alloca(stack > stack_in_use() ? (size_t)(stack - stack_in_use()) : 1);
+	stack = stack > stack_in_use() ? stack - stack_in_use() : 1;
+	hole = alloca((size_t)stack);
+	for (long i = stack; i > 0; i--) /* a stack has no page that was never used */
+		hole[i - 1] = 0;
 	every_round(wait);
 	*hole = 0; /* it is there until now */
 	return 0;

@@ -3,11 +3,11 @@
 
 modes=(pair touch deep getpid rw)
 
-# pair_args MODE: touch has as much of its stack in use as a busy Java thread, deep as much as is copied at most.
+# pair_args MODE: touch has as much of its stack in use as a busy Java thread, deep about as much as is copied at most.
 pair_args() {
 	case $1 in
 	touch) echo "--mode touch --stack 8192" ;;
-	deep) echo "--mode touch --stack 65536" ;;
+	deep) echo "--mode touch --stack 61440" ;;
 	*) echo "--mode $1" ;;
 	esac
 }
