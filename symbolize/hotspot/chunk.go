@@ -2,67 +2,76 @@ package hotspot
 
 import "fmt"
 
-// contFields are the fields of VirtualThread, Continuation and StackChunk, and the class of the latter.
+// contFields are the fields of VirtualThread, Continuation and StackChunk, and their classes.
 type contFields struct {
-	cont, tail       uint64
+	virtualKlass     uint64
+	cont             uint64
+	chunkKlass       uint64 // 0 until the first chunk is there
+	tail             uint64
 	parent, size, sp uint64
 	bottom           uint64
-	arguments        bool // bottom is how many words of arguments lie above it (21)
-	chunkKlass       uint64
+	arguments        bool   // bottom is how many words of arguments lie above it (21)
 	stack            uint64 // where in a chunk its words begin
 }
 
-// findContFields begins at a virtual thread that has frames in the heap.
-func (vm *VM) findContFields(virtual, klass uint64) (*contFields, error) {
-	const (
-		continuation = "Ljdk/internal/vm/Continuation;"
-		stackChunk   = "Ljdk/internal/vm/StackChunk;"
-	)
-	f := &contFields{}
+const (
+	continuation = "Ljdk/internal/vm/Continuation;"
+	stackChunk   = "Ljdk/internal/vm/StackChunk;"
+)
+
+// findContFields begins at the class of a virtual thread.
+func (vm *VM) findContFields(klass uint64) (*contFields, error) {
+	f := &contFields{virtualKlass: klass}
 	var err error
 	if f.cont, err = vm.fieldOffset(klass, "cont", continuation); err != nil {
 		return nil, err
 	}
-	cont, err := vm.fieldOop(virtual + f.cont)
-	if err != nil {
-		return nil, err
+	return f, nil
+}
+
+// findChunk goes on at a Continuation; it has no chunk until its thread has been unmounted once.
+func (f *contFields) findChunk(vm *VM, cont uint64) error {
+	if f.chunkKlass != 0 {
+		return nil
 	}
-	if cont, klass, err = vm.object(cont); err != nil {
-		return nil, err
+	cont, klass, err := vm.object(cont)
+	if err != nil {
+		return err
 	}
 	if f.tail, err = vm.fieldOffset(klass, "tail", stackChunk); err != nil {
-		return nil, err
+		return err
 	}
 	tail, err := vm.fieldOop(cont + f.tail)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, klass, err = vm.object(tail); err != nil {
-		return nil, err
+		return err
 	}
 	for _, field := range []struct {
 		to              *uint64
 		name, signature string
 	}{{&f.parent, "parent", stackChunk}, {&f.size, "size", "I"}, {&f.sp, "sp", "I"}} {
 		if *field.to, err = vm.fieldOffset(klass, field.name, field.signature); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if f.bottom, err = vm.fieldOffset(klass, "bottom", "I"); err != nil {
 		if f.bottom, err = vm.fieldOffset(klass, "argsize", "I"); err != nil {
-			return nil, err
+			return err
 		}
 		f.arguments = true
 	}
 	size, err := vm.u32(klass + vm.cont.layoutAt)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	f.chunkKlass, f.stack = klass, uint64(size)&^(word-1)
+	f.stack = uint64(size) &^ (word - 1)
 	if f.stack > maxOffset {
-		return nil, fmt.Errorf("chunks begin with %d bytes", f.stack)
+		return fmt.Errorf("chunks begin with %d bytes", f.stack)
 	}
-	return f, nil
+	f.chunkKlass = klass
+	return nil
 }
 
 // chunk reads a StackChunk and where its parent is, 0 if it has none.

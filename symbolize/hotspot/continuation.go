@@ -1,7 +1,6 @@
 package hotspot
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -27,6 +26,7 @@ type contLayout struct {
 	entry     uint64 // JavaThread: the entry of what is mounted on it
 	entrySize uint64
 	returnPC  uint64 // address of the variable: where the outermost frame of a virtual thread returns to
+	barrier   uint64 // where the outermost one that was thawed returns to; 0 until it was met
 	layoutAt  uint64 // Klass
 
 	fields *contFields // found with the first one
@@ -93,135 +93,28 @@ func (vm *VM) enterHeap(c *Cursor) error {
 	if !vm.cont.ok {
 		return fmt.Errorf("%w: this VM's tables do not tell where", ErrInHeap)
 	}
-	thread, ok := vm.JavaThread(c.TID)
-	if !ok {
-		return fmt.Errorf("%w: no such thread", ErrInHeap)
-	}
-	// Not what was read a while ago: the thread runs on, and takes its callers out of the heap as it returns to them.
-	now := *vm
-	now.reader = vm.raw
 	var err error
 	for try := range heapRetries {
-		if try > 0 {
+		if try > 1 {
 			time.Sleep(heapPause)
 		}
-		var h *heapStack
-		if h, err = now.heapStack(c, thread); err == nil {
-			vm.cont.fields = now.cont.fields
-			c.Words, c.Continued = h, true
-			return vm.enterChunk(c, h)
+		if c.Moment == nil || try > 0 {
+			low := c.callee
+			if c.calleeRet != 0 {
+				low = min(low, c.calleeRet)
+			}
+			c.Moment = vm.capture(c.TID, low, c.SP, c.Words)
+		}
+		if err = c.Moment.standing(c); err == nil {
+			vm.cont.barrier = c.PC
+			c.Words, c.Continued = &heapStack{chunks: c.Moment.chunks, thread: c.Words, entry: c.Moment.entry}, true
+			return vm.enterChunk(c, heapOf(c))
 		}
 		if errors.Is(err, errReturned) {
 			break
 		}
 	}
 	return fmt.Errorf("%w: %w", ErrInHeap, err)
-}
-
-// errReturned: nor will another try find what was there.
-var errReturned = errors.New("the thread has returned since")
-
-// heapStack reads all chunks of the virtual thread that c came from.
-func (vm *VM) heapStack(c *Cursor, thread uint64) (*heapStack, error) {
-	entry, err := vm.u64(thread + vm.cont.entry)
-	if err != nil {
-		return nil, err
-	}
-	if entry < c.SP || entry > c.SP+maxArguments {
-		return nil, errReturned
-	}
-	tail, err := vm.tail(thread)
-	if err != nil {
-		return nil, err
-	}
-	h := &heapStack{thread: c.Words, entry: entry}
-	n, size := 0, 0
-	for at := tail; at != 0; n++ {
-		if n == maxChunks || size > maxChunk*word {
-			return nil, errors.New("too many chunks")
-		}
-		k, parent, err := vm.chunk(at)
-		if err != nil {
-			return nil, err
-		}
-		size += len(k.words)
-		if k.sp < k.end {
-			h.chunks = append(h.chunks, k)
-		}
-		at = parent
-	}
-	if len(h.chunks) == 0 {
-		return nil, errReturned
-	}
-	again, err := vm.tail(thread)
-	if err != nil {
-		return nil, err
-	}
-	for i := range h.chunks {
-		k, _, err := vm.chunk(h.chunks[i].at)
-		if err != nil {
-			return nil, err
-		}
-		if again != tail || k.sp != h.chunks[i].sp || !bytes.Equal(k.words, h.chunks[i].words) {
-			return nil, errors.New("they change while they are read")
-		}
-	}
-	return h, vm.standing(c, entry)
-}
-
-// standing is nil if the frame above the barrier still waits for the call that it waited for when the stack was copied, in
-// the same virtual thread: then no frame has left the heap since. Words that a collection has changed since do not count as
-// the same: which of them are references is not known.
-func (vm *VM) standing(c *Cursor, entry uint64) error {
-	if c.callee == 0 || c.callee >= c.SP || c.SP-c.callee > maxBottom {
-		return fmt.Errorf("%w: above the barrier", ErrFrame)
-	}
-	same := []region{{c.callee, c.SP}, {entry, entry + vm.cont.entrySize}}
-	if c.calleeRet != 0 {
-		same = append(same, region{c.calleeRet, c.calleeRet + word})
-	}
-	for _, r := range same {
-		live, err := vm.bytes(r.begin, int(r.size()))
-		if err != nil {
-			return err
-		}
-		for i := uint64(0); i+word <= r.size(); i += word {
-			then, err := c.Words.Word(r.begin + i)
-			if err != nil {
-				return err
-			}
-			if then != le64(live[i:]) {
-				return errReturned
-			}
-		}
-	}
-	return nil
-}
-
-// tail returns the innermost chunk of what is mounted on a thread.
-func (vm *VM) tail(thread uint64) (uint64, error) {
-	l, err := vm.threadLayout()
-	if err != nil {
-		return 0, err
-	}
-	virtual, err := vm.handle(thread + l.virtual)
-	if err != nil {
-		return 0, err
-	}
-	virtual, klass, err := vm.object(virtual)
-	if err != nil {
-		return 0, err
-	}
-	if vm.cont.fields == nil {
-		if vm.cont.fields, err = vm.findContFields(virtual, klass); err != nil {
-			return 0, err
-		}
-	}
-	cont, err := vm.reference(virtual + vm.cont.fields.cont)
-	if err != nil {
-		return 0, err
-	}
-	return vm.reference(cont + vm.cont.fields.tail)
 }
 
 // reference follows a reference in an object to where that is now; 0 if there is none.

@@ -41,6 +41,7 @@ type Cursor struct {
 	Words          Words
 	TID            int  // of the thread, as the VM sees it
 	Continued      bool // the frames from here on came from a virtual thread's heap
+	Moment         *Moment
 
 	ret       uint64 // where PC was found; 0: not by Step
 	callee    uint64 // the SP of the frame that Step has left, of generated code

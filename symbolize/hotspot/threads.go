@@ -85,53 +85,6 @@ func (vm *VM) threadsAt(l *threadLayout, addrs []uint64) (threads []Thread, stea
 	return threads, steady
 }
 
-// MountedVirtualThread returns the virtual thread that runs on a thread now, by its TID as the VM sees it. It is not ok if
-// the thread runs for itself, or cannot be read.
-func (vm *VM) MountedVirtualThread(tid int) (v Virtual, ok bool) {
-	l, err := vm.threadLayout()
-	if err != nil || !l.hasVirtual {
-		return Virtual{}, false
-	}
-	addr, ok := vm.JavaThread(tid)
-	if !ok {
-		return Virtual{}, false
-	}
-	now := *vm
-	now.reader, now.cache = vm.raw, &PageCache{} // as it is, not as it was
-	if now.runsForItself(l, addr) {
-		return Virtual{}, false
-	}
-	var p *Virtual
-	steady := now.steadily(func() {
-		var carrier uint64
-		if carrier, err = now.handle(addr + l.object); err == nil {
-			p, err = now.mounted(l, addr, carrier)
-		}
-	})
-	if !steady || err != nil || p == nil {
-		return Virtual{}, false
-	}
-	return *p, true
-}
-
-// runsForItself is the quick answer: both references are the same, whatever their color.
-func (vm *VM) runsForItself(l *threadLayout, addr uint64) bool {
-	object, err := vm.u64(addr + l.object + vm.heap.handleAt)
-	if err != nil {
-		return false
-	}
-	current, err := vm.u64(addr + l.virtual + vm.heap.handleAt)
-	if err != nil {
-		return false
-	}
-	a, err := vm.u64(object)
-	if err != nil {
-		return false
-	}
-	b, err := vm.u64(current)
-	return err == nil && a == b
-}
-
 // thread reads one thread. With an error the TID is set if it could be read.
 func (vm *VM) thread(l *threadLayout, addr uint64) (Thread, error) {
 	t := Thread{TID: vm.tidOf(vm.reader, l, addr), Address: addr}

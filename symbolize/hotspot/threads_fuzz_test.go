@@ -25,7 +25,7 @@ func (n noise) Read(addr uint64, p []byte) error {
 // fakeVM is a VM whose tables are as JDK 25, 17 or 8 have them, and whose memory is not.
 func fakeVM(memory Memory, version int, flags string) *VM {
 	cache := NewPageCache(memory)
-	vm := &VM{reader: reader{cache}, raw: reader{memory}, cache: cache, version: Version{Major: version}, flags: map[string]flag{}}
+	vm := &VM{reader: reader{cache}, raw: reader{memory}, cache: cache, fresh: NewPageCache(memory), version: Version{Major: version}, flags: map[string]flag{}}
 	vm.symbols = symbolLayout{length: 4, body: 6}
 	vm.table = &table{fields: map[fieldKey]field{}, sizes: map[string]uint64{
 		"ConstantPool": 72, "ZHeap": 1024, "ZPageAllocator": 64, "ZForwarding": 184, "ThreadsList": 32,
@@ -113,7 +113,13 @@ func FuzzThreads(f *testing.F) {
 		if len(threads) > maxThreads || size > maxNames {
 			t.Errorf("%d threads, %d bytes of names", len(threads), size)
 		}
-		vm.MountedVirtualThread(1)
+		if kind&8 != 0 {
+			vm.cont = contLayout{ok: true, entry: 1136, entrySize: 64, returnPC: 0x1048, barrier: 0x10, layoutAt: 8}
+		}
+		if m := vm.Capture(1, 0x1000, data); m.Virtual != nil && len(m.Virtual.Name) > maxNames {
+			t.Errorf("%d bytes of a name", len(m.Virtual.Name))
+		}
+		vm.Mounts(data)
 		vm.Flag("UseZGC")
 		if took := time.Since(begin); took > maxReading+5*time.Second {
 			t.Errorf("it took %v", took)

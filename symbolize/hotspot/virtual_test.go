@@ -2,6 +2,7 @@ package hotspot
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,25 +52,63 @@ func mountedVirtualThreads(t *testing.T, home, classes string, args []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	unknown := *vm
+	unknown.cont = contLayout{} // as JDK 21 has it
 	carriers := 0
 	for _, th := range threads {
-		mounted, ok := vm.MountedVirtualThread(th.TID)
 		virtual, carries := want[th.TID]
-		if carries != ok || carries != (th.Virtual != nil) {
-			t.Errorf("thread %d (%s) carries a virtual thread: %v, by its TID %v, want %v", th.TID, th.Name, th.Virtual != nil, ok, carries)
+		if carries != (th.Virtual != nil) {
+			t.Errorf("thread %d (%s) carries a virtual thread: %v, want %v", th.TID, th.Name, th.Virtual != nil, carries)
+		}
+		if !carries {
 			continue
 		}
-		if carries {
-			carriers++
-			if *th.Virtual != virtual || mounted != virtual {
-				t.Errorf("thread %d carries %+v, by its TID %+v, want %+v", th.TID, *th.Virtual, mounted, virtual)
+		carriers++
+		sp, stack := stackOf(t, p.pid(), th.TID)
+		for name, vm := range map[string]*VM{"": vm, " by the whole stack": &unknown} {
+			m := vm.Capture(th.TID, sp, stack)
+			if m.Virtual == nil || *m.Virtual != virtual || *th.Virtual != virtual {
+				t.Errorf("thread %d carries %+v, its stack%s says %+v (%v), want %+v", th.TID, th.Virtual, name, m.Virtual, m.err, virtual)
 			}
-			if !strings.HasPrefix(th.Name, "ForkJoinPool-1-worker-") {
-				t.Errorf("the carrier is called %q", th.Name)
-			}
+		}
+		entry := vm.Capture(th.TID, sp, stack).entry
+		if !vm.Mounts(stack) || vm.Mounts(stack[entry-sp:]) {
+			t.Errorf("thread %d: what its stack shows", th.TID)
+		}
+		stack[entry-sp+vm.cont.entrySize-word]++
+		if m := vm.Capture(th.TID, sp, stack); m.Virtual != nil {
+			t.Errorf("the stack of another thread is taken for %+v's", *m.Virtual)
+		}
+		if !strings.HasPrefix(th.Name, "ForkJoinPool-1-worker-") {
+			t.Errorf("the carrier is called %q", th.Name)
 		}
 	}
 	if carriers != 3 {
 		t.Errorf("%d carriers, want 3", carriers)
 	}
+}
+
+// stackOf copies the stack of a thread that waits in a system call.
+func stackOf(t *testing.T, pid, tid int) (sp uint64, stack []byte) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/syscall", pid, tid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(text)) // its number, six arguments, stack pointer, pc
+	if len(fields) != 9 {
+		t.Fatalf("thread %d is in no call: %s", tid, text)
+	}
+	if sp, err = strconv.ParseUint(fields[7], 0, 64); err != nil {
+		t.Fatal(err)
+	}
+	for to := sp &^ (pageSize - 1); len(stack) < 64<<10; {
+		to += pageSize
+		more, err := (reader{ProcessMemory{pid}}).bytes(sp+uint64(len(stack)), int(to-sp)-len(stack))
+		if err != nil {
+			break
+		}
+		stack = append(stack, more...)
+	}
+	return sp, stack
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"hash/maphash"
 	"runtime"
+
+	"vmaleak/symbolize/hotspot"
 )
 
 // Options of a Resolver.
@@ -18,6 +20,7 @@ type Stats struct {
 	Resolved uint64 // calls of Resolve
 	Repeated uint64 // of these, answered by a stack known before
 	Retried  uint64 // walks made twice, since something may have changed under the first
+	Likely   uint64 // virtual threads whose name was not read in time: it is that of others like them, or left out
 }
 
 // usualFrames is how many frames a stack usually has: of deeper ones fewer are kept.
@@ -34,6 +37,7 @@ type Resolver struct {
 	read      int // modules whose tables had been read at the last Rest
 
 	trace    trace
+	moment   *hotspot.Moment // of the stack that is being resolved
 	bytes    []byte
 	named    [][]Frame // of the trace's steps
 	seeds    [2]maphash.Seed
@@ -87,6 +91,10 @@ func (r *Resolver) Prepare(pid int) error {
 // write to raw.Mem.
 func (r *Resolver) Resolve(raw *Raw) *Stack {
 	r.stats.Resolved++
+	r.moment = nil
+	if p := r.processes[raw.PID]; p != nil {
+		r.moment = p.vm.capture(raw) // before all else, as it passes
+	}
 	p, why := r.process(raw.PID)
 	if p == nil {
 		return r.intern(&Stack{Status: Failed, Reason: why})
@@ -106,7 +114,7 @@ func (r *Resolver) Resolve(raw *Raw) *Stack {
 		r.walk(p, raw, w, t)
 		s, _ = r.known(p, t)
 	}
-	return r.withTask(p, raw.TID, s)
+	return r.withTask(p, raw, s)
 }
 
 // known returns the stack of a trace, with names. It reports whether all names

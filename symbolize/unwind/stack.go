@@ -42,7 +42,7 @@ type Stack struct {
 	Status Status
 	Reason string   // one of few fixed phrases, empty if there is nothing to say
 	Frames []*Frame // shared with other stacks
-	Task   string   // of a virtual thread: its name with counters replaced by #, if it has one, and its entry frame
+	Task   string   // of a virtual thread: its name with counters replaced by #, if it has one, and its entry frame; see withTask
 
 	entry string // the entry frame of a virtual thread
 }

@@ -40,17 +40,58 @@ func isApplication(function string) bool {
 	return true
 }
 
-// withTask adds the name of the virtual thread that is mounted on the thread now.
-// It may have been another one when the stack was copied: tasks of one entry have
-// names of one kind, and only that is kept.
-func (r *Resolver) withTask(p *process, tid int, s *Stack) *Stack {
-	if s.entry == "" {
+// tasks are the tasks of a process that are proven, by their entry and by their pool; empty where there are several.
+type tasks struct{ byEntry, byPool map[string]string }
+
+// maxTasks bounds either; what comes after is as if there were several.
+const maxTasks = 1024
+
+func learn(known *map[string]string, key, task string) {
+	if *known == nil {
+		*known = map[string]string{}
+	}
+	if one, ok := (*known)[key]; ok && one != task {
+		(*known)[key] = ""
+	} else if !ok && len(*known) < maxTasks {
+		(*known)[key] = task
+	}
+}
+
+// withTask adds the name of the virtual thread that a stack is of, and where it begins. A name that is not proven to be that
+// thread's is not used: if all proven tasks with this entry are one, it is likely one of them. So it is if only the name is known.
+func (r *Resolver) withTask(p *process, raw *Raw, s *Stack) *Stack {
+	if r.moment == nil && s.entry != "" {
+		r.moment = p.vm.java.Capture(p.vm.innerTID(raw.TID), raw.SP, raw.Mem)
+	}
+	if r.moment == nil {
+		return s
+	}
+	known, task := &p.vm.tasks, s.entry
+	switch v := r.moment.Virtual; {
+	case v == nil && s.entry != "":
+		r.stats.Likely++
+		if one := known.byEntry[s.entry]; one != "" {
+			task = one
+		}
+	case v == nil || v.Name == "" && s.entry == "":
+	case v.Name == "":
+		learn(&known.byEntry, s.entry, task)
+	case s.entry != "":
+		pool := symbolize.Pool(v.Name)
+		task = pool + " " + s.entry
+		learn(&known.byEntry, s.entry, task)
+		learn(&known.byPool, pool, task)
+	default:
+		task = symbolize.Pool(v.Name)
+		if one := known.byPool[task]; one != "" {
+			r.stats.Likely++
+			task = one
+		}
+	}
+	if task == "" {
 		return s
 	}
 	named := *s
-	named.Task = s.entry
-	if v, ok := p.vm.java.MountedVirtualThread(p.vm.innerTID(tid)); ok && v.Name != "" {
-		named.Task = symbolize.Pool(v.Name) + " " + s.entry
-	}
+	named.Task = task
 	return r.intern(&named)
 }

@@ -17,7 +17,8 @@ type javaVM interface {
 	Step(c *hotspot.Cursor) (hotspot.Physical, error)
 	Expand(p hotspot.Physical) ([]hotspot.Frame, error)
 	Resync() error
-	MountedVirtualThread(tid int) (hotspot.Virtual, bool)
+	Mounts(stack []byte) bool
+	Capture(tid int, sp uint64, stack []byte) *hotspot.Moment
 }
 
 // virtualMachine is the Java VM of a process, if it has one.
@@ -32,6 +33,7 @@ type virtualMachine struct {
 	tids   *cache[int, int] // by ours, theirs; nil if they are the same
 	used   uint64           // when a stack of the process was asked for last
 	frames *cache[hotspot.Physical, []Frame]
+	tasks  tasks
 }
 
 // The time between attempts to read a VM that is only starting, and between
@@ -67,6 +69,14 @@ func (v *virtualMachine) attach(areas []area) {
 	default: // it is only starting, or its memory changes too fast
 		v.later = true
 	}
+}
+
+// capture reads what a stack of a virtual thread needs, before that has returned.
+func (v *virtualMachine) capture(raw *Raw) *hotspot.Moment {
+	if v.java == nil || !v.java.Mounts(raw.Mem) {
+		return nil
+	}
+	return v.java.Capture(v.innerTID(raw.TID), raw.SP, raw.Mem)
 }
 
 // innerTID is a thread's number as the VM knows it, which may live in a PID
@@ -129,9 +139,10 @@ func (x *walker) javaFrame() bool {
 	c := &x.java
 	if c.PC != x.c.pc || c.SP != x.c.sp { // native code has called this
 		*c = hotspot.Cursor{PC: x.c.pc, SP: x.c.sp, FP: x.c.fp, LR: x.c.lr, Top: x.c.top,
-			Words: x.w, TID: x.p.vm.innerTID(x.raw.TID), Continued: x.continued}
+			Words: x.w, TID: x.p.vm.innerTID(x.raw.TID), Continued: x.continued, Moment: x.r.moment}
 	}
 	p, err := x.p.vm.java.Step(c)
+	x.r.moment = c.Moment
 	if p != (hotspot.Physical{}) {
 		x.t.steps = append(x.t.steps, step{java: p})
 	}
