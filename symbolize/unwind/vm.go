@@ -25,7 +25,8 @@ type javaVM interface {
 type virtualMachine struct {
 	pid    int
 	java   javaVM
-	tried  time.Time
+	tried  time.Time     // when the last attempt to read it ended
+	took   time.Duration // the last attempt
 	synced time.Time
 	cost   time.Duration    // of the last resync
 	never  bool             // it is none
@@ -36,8 +37,8 @@ type virtualMachine struct {
 	tasks  tasks
 }
 
-// The time between attempts to read a VM that is only starting, and between
-// readings of one whose frames could not be read.
+// The time between attempts to read a VM that is only starting, at least, and
+// between readings of one whose frames could not be read.
 const (
 	vmAgain = 20 * time.Millisecond
 	vmSync  = time.Millisecond
@@ -51,13 +52,20 @@ const (
 
 func (v *virtualMachine) contains(pc uint64) bool { return v.java != nil && v.java.Contains(pc) }
 
+// attachVM is hotspot.Attach, but in tests.
+var attachVM = hotspot.Attach
+
 // attach reads the VM of a process that has libjvm mapped.
 func (v *virtualMachine) attach(areas []area) {
-	if v.java != nil || v.never || time.Since(v.tried) < vmAgain || !hasLibjvm(areas) {
+	// What claims to be a VM may be slow to read, and fail again and again.
+	if v.java != nil || v.never || time.Since(v.tried) < max(vmAgain, 8*v.took) || !hasLibjvm(areas) {
 		return
 	}
+	began := time.Now()
+	vm, err := attachVM(v.pid)
 	v.tried, v.later = time.Now(), false
-	switch vm, err := hotspot.Attach(v.pid); {
+	v.took = v.tried.Sub(began)
+	switch {
 	case err == nil:
 		v.java = vm
 		v.frames = newCache[hotspot.Physical, []Frame](maxJavaFrames)
