@@ -153,6 +153,20 @@ func (im *image) address(offset uint64) (uint64, bool) {
 	return 0, false
 }
 
+// weight is how many bytes of unwind tables and symbols the file says that it
+// has, as far as they would be read.
+func (im *image) weight() (n int64) {
+	if tables, ok := im.frameTables(); ok {
+		n = int64(min(tables.Size, maxFrameBytes))
+	}
+	for _, s := range im.sections {
+		if s.Type == elf.SHT_SYMTAB || s.Type == elf.SHT_DYNSYM {
+			n += int64(min(s.Size, maxSymbols*symbolSize))
+		}
+	}
+	return n
+}
+
 // read reads bytes of the file at one of its addresses.
 func (im *image) read(addr uint64, p []byte) error {
 	for _, l := range im.loads {

@@ -24,17 +24,18 @@ type fileKey struct {
 
 // module is one ELF file that is mapped somewhere, shared between processes.
 type module struct {
-	id    uint32
-	key   fileKey
-	name  string
-	users int
-	disk  *os.File // nil of the vdso, and after the last user has gone
-	image *image
-	read  bool // rows has been tried
-	table *rows
-	why   string // why there is no table
-	goTab *goTable
-	names *names // nil until a name is asked for
+	id     uint32
+	key    fileKey
+	name   string
+	users  int
+	weight int64    // of its tables, as the file says
+	disk   *os.File // nil of the vdso, and after the last user has gone
+	image  *image
+	read   bool // rows has been tried
+	table  *rows
+	why    string // why there is no table
+	goTab  *goTable
+	names  *names // nil until a name is asked for
 }
 
 // openMapped opens the file of an area through the kernel's own link to it:

@@ -18,17 +18,24 @@ type modules struct {
 	idle  []*module // without users, oldest first
 }
 
+// Bounds of the tables of all modules, and of those of one process, by the
+// files' own sizes of them.
+const (
+	maxTables        = 512 << 20
+	maxProcessTables = 128 << 20
+)
+
 // maxOpenFiles bounds the files that are open for their tables and names.
 const maxOpenFiles = 400
 
 // load returns the module of an area, or why there is none.
-func (ms *modules) load(pid int, a *area) (*module, string) {
+func (ms *modules) load(p *process, a *area) (*module, string) {
 	if !a.isFile() {
 		return nil, reasonJIT
 	}
 	m := &module{name: a.name}
 	if a.name == "[vdso]" {
-		mem, bytes, err := readMemory(pid, a)
+		mem, bytes, err := readMemory(p.pid, a)
 		if err != nil {
 			return nil, reasonFile
 		}
@@ -42,7 +49,7 @@ func (ms *modules) load(pid int, a *area) (*module, string) {
 		if ms.open >= maxOpenFiles {
 			return nil, reasonFile
 		}
-		f, key, err := openMapped(pid, a)
+		f, key, err := openMapped(p.pid, a)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			return nil, reasonGone
 		}
@@ -63,6 +70,10 @@ func (ms *modules) load(pid int, a *area) (*module, string) {
 			f.Close()
 			return nil, reasonFile
 		}
+		if m.weight = m.image.weight(); !ms.room(p, m) {
+			f.Close()
+			return nil, reasonTables
+		}
 		ms.open++
 	}
 	if known := ms.known[m.key]; known != nil {
@@ -72,6 +83,37 @@ func (ms *modules) load(pid int, a *area) (*module, string) {
 	m.id = ms.last
 	ms.known[m.key] = m
 	return m, ""
+}
+
+// room reports whether the tables of m may be kept besides the others: a process
+// may map as many files as it likes, and each costs time and memory. Files
+// without users make room.
+func (ms *modules) room(p *process, m *module) bool {
+	own, all := m.weight, m.weight
+	for other := range p.mods {
+		own += other.weight
+	}
+	for _, other := range ms.known {
+		all += other.weight
+	}
+	for all > maxTables && len(ms.idle) > 0 {
+		if old := ms.idle[0]; ms.dropIdle() {
+			all -= old.weight
+		}
+	}
+	return own <= maxProcessTables && all <= maxTables
+}
+
+// dropIdle forgets the module that has been idle for longest, and reports whether
+// nobody has come to use it again.
+func (ms *modules) dropIdle() bool {
+	old := ms.idle[0]
+	ms.idle = ms.idle[1:]
+	if old.users > 0 || ms.known[old.key] != old {
+		return false
+	}
+	delete(ms.known, old.key)
+	return true
 }
 
 // release takes one user off a module. Without users its file is closed, since an
@@ -89,9 +131,6 @@ func (ms *modules) release(m *module) {
 	m.names = nil
 	ms.idle = append(ms.idle, m)
 	for len(ms.idle) > ms.limit {
-		if old := ms.idle[0]; old.users == 0 && ms.known[old.key] == old {
-			delete(ms.known, old.key)
-		}
-		ms.idle = ms.idle[1:]
+		ms.dropIdle()
 	}
 }

@@ -120,7 +120,7 @@ func (r *Resolver) refresh(p *process) bool {
 // module returns the file of an area, opened when it is first asked for.
 func (r *Resolver) module(p *process, a *area) *module {
 	if a.mod == nil && a.why == "" {
-		a.mod, a.why = r.modules.load(p.pid, a)
+		a.mod, a.why = r.modules.load(p, a)
 		if a.mod != nil && !p.mods[a.mod] {
 			p.mods[a.mod] = true
 			a.mod.users++

@@ -14,6 +14,7 @@ const (
 	reasonBadTables = "a library's unwind tables could not be read"
 	reasonNoRule    = "the unwind tables say nothing about a place"
 	reasonFile      = "a library's file could not be read"
+	reasonTables    = "the tables of too many libraries would have to be read"
 	reasonGone      = "the process was gone before its frames could be read"
 	reasonMaps      = "the process's maps could not be read"
 	reasonGuessed   = "guessed past a library that has no unwind tables"
