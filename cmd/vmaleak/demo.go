@@ -21,7 +21,7 @@ const demoHelper = "__demo"
 var demoJava []byte
 
 func newDemo(e env) *cobra.Command {
-	o := &traceOptions{interval: 10 * time.Second, top: 6, attach: "auto", noSave: true, kill: true}
+	o := demoOptions()
 	var java bool
 	cmd := &cobra.Command{
 		Use: "demo [--java]", Short: "Trace a small program that leaks, to see what a report looks like", Args: noArgs,
@@ -40,6 +40,10 @@ func newDemo(e env) *cobra.Command {
 	f.DurationVarP(&o.interval, "interval", "i", o.interval, "time between reports")
 	o.files.add(f, "")
 	return cmd
+}
+
+func demoOptions() *traceOptions {
+	return &traceOptions{interval: 10 * time.Second, top: 6, attach: "auto", stacks: "auto", noSave: true, kill: true}
 }
 
 // demoCommand is the workload's command line, and what removes its files.

@@ -82,3 +82,10 @@ func TestThoseThatLiveAreShownFirst(t *testing.T) {
 		t.Errorf("%d more, %v", more, shown.Processes)
 	}
 }
+
+func TestDemoIsATraceThatIsAllowed(t *testing.T) {
+	o := demoOptions()
+	if o.command = []string{"leaker"}; o.check() != nil || !o.takesStacks() {
+		t.Errorf("demo: %v, stacks: %t", o.check(), o.takesStacks())
+	}
+}
