@@ -160,7 +160,7 @@ or of those of them that no other tracer on the host disturbed: $(of bystander g
 		|---|---|---|---|
 		| of a JVM, 44 frames, 8 different ones, 2,000 a second | $(cost_of same) µs | $(cost_peak same) MB | $(cost_stacks same) |
 		| each one new, of known frames | $(cost_of new) µs | $(cost_peak new) MB | $(cost_stacks new) |
-		| 8 different ones, 200 a second | $(cost_of seldom) µs | $(cost_peak seldom) MB | $(cost_stacks seldom) |
+		| 8 different ones, 500 a second | $(cost_of seldom) µs | $(cost_peak seldom) MB | $(cost_stacks seldom) |
 		| of a C program, 40 frames, known; the walk alone | $(bench_us Resolve/repeated) µs | | |
 		| the same, new | $(bench_us Resolve/new) µs | | |
 
@@ -169,7 +169,7 @@ or of those of them that no other tracer on the host disturbed: $(of bystander g
 
 		    java -Xmx256m StackCost rate=2000 seconds=$cost_seconds different=8
 		    java -Xmx256m StackCost rate=2000 seconds=$cost_seconds different=1000000000
-		    java -Xmx256m StackCost rate=200 seconds=$cost_seconds different=8
+		    java -Xmx256m StackCost rate=500 seconds=$cost_seconds different=8
 		    $(command_of vmaleak) [--stacks=off]
 		    VMALEAK_BENCH_JVM=PID go test -run '^\$' -bench 'Resolve|Prepare' -count $count ./symbolize/unwind
 

@@ -48,8 +48,8 @@ costs() {
 		cost same nostacks rate=2000 seconds="$1" different=8 &&
 			cost same vmaleak rate=2000 seconds="$1" different=8 &&
 			cost new vmaleak rate=2000 seconds="$1" different=1000000000 &&
-			cost seldom nostacks rate=200 seconds="$1" different=8 &&
-			cost seldom vmaleak rate=200 seconds="$1" different=8 || return 1
+			cost seldom nostacks rate=500 seconds="$1" different=8 &&
+			cost seldom vmaleak rate=500 seconds="$1" different=8 || return 1
 	done
 }
 
