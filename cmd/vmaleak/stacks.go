@@ -135,6 +135,13 @@ func (k *stacks) close() {
 	<-k.done
 }
 
+// open begins to count the stacks of a space.
+func (k *stacks) open(sp *tracer.Space) {
+	if k != nil {
+		k.counts[sp] = &leak.StackCounts{Reasons: map[string]uint64{}}
+	}
+}
+
 // put hands over a job, and reports whether there was room.
 func (k *stacks) put(j stackJob) bool {
 	k.busy.Add(1)
@@ -155,10 +162,12 @@ func (k *stacks) prepare(pid int) {
 	}
 }
 
-// forget drops what is known of a process that has ended or executed another program.
+// forget drops what is known of a process that has ended or executed another
+// program. It waits for room: what comes later must not be named by what was.
 func (k *stacks) forget(pid int) {
 	if k != nil {
-		k.put(stackJob{do: func(r *unwind.Resolver) { r.Forget(pid) }})
+		k.busy.Add(1)
+		k.jobs <- stackJob{do: func(r *unwind.Resolver) { r.Forget(pid) }}
 	}
 }
 
@@ -239,12 +248,11 @@ func (s *session) noStack(sp *tracer.Space, ticket, number uint32) {
 	s.books.Resolve(ticket, number)
 }
 
-// count counts a stack of sp.
+// count counts a stack of sp, unless it has ended and nobody asks any more.
 func (k *stacks) count(sp *tracer.Space, number uint32) {
 	c := k.counts[sp]
 	if c == nil {
-		c = &leak.StackCounts{Reasons: map[string]uint64{}}
-		k.counts[sp] = c
+		return
 	}
 	st := k.known[number]
 	switch st.Status {

@@ -55,6 +55,7 @@ func (s *session) Open(sp *tracer.Space) {
 	s.targets[sp] = t
 	s.ofBooks[t.books] = t
 	s.out.target(sp.PID())
+	s.stacks.open(sp)
 	if sp.Exec > 0 {
 		s.stacks.forget(sp.PID())
 	}
