@@ -38,8 +38,10 @@ func (f *contFields) findChunk(vm *VM, cont uint64) error {
 	if err != nil {
 		return err
 	}
-	if f.tail, err = vm.fieldOffset(klass, "tail", stackChunk); err != nil {
-		return err
+	if f.tail == 0 {
+		if f.tail, err = vm.fieldOffset(klass, "tail", stackChunk); err != nil {
+			return err
+		}
 	}
 	tail, err := vm.fieldOop(cont + f.tail)
 	if err != nil {

@@ -26,6 +26,7 @@ type contLayout struct {
 	entry     uint64 // JavaThread: the entry of what is mounted on it
 	entrySize uint64
 	returnPC  uint64 // address of the variable: where the outermost frame of a virtual thread returns to
+	enter     region // the method in which that is: it is never replaced
 	barrier   uint64 // where the outermost one that was thawed returns to; 0 until it was met
 	layoutAt  uint64 // Klass
 

@@ -27,15 +27,18 @@ func (vm *VM) Mounts(stack []byte) bool {
 	if !vm.cont.ok {
 		return false
 	}
-	ret, err := vm.u64(vm.cont.returnPC) // the interpreter's calls have another one in that method
-	if err != nil || ret == 0 {
-		return false
+	if vm.cont.enter == (region{}) {
+		ret, err := vm.u64(vm.cont.returnPC) // the interpreter's calls have another one in that method
+		if err != nil || ret == 0 {
+			return false
+		}
+		b, err := vm.blobFor(ret)
+		if err != nil {
+			return false
+		}
+		vm.cont.enter = region{b.codeBegin, b.codeEnd}
 	}
-	enter, err := vm.blobFor(ret)
-	if err != nil {
-		return false
-	}
-	begin, size, barrier := enter.codeBegin, enter.codeEnd-enter.codeBegin, vm.cont.barrier
+	begin, size, barrier := vm.cont.enter.begin, vm.cont.enter.size(), vm.cont.barrier
 	if barrier == 0 {
 		barrier = begin
 	}
@@ -114,9 +117,7 @@ func (vm *VM) moment(m *Moment, l *threadLayout, thread, low, high uint64, stack
 	if err != nil {
 		return err
 	}
-	var v Virtual
-	var nameErr, heapErr error
-	v.Name, v.ID, nameErr = vm.nameOf(l, virtual)
+	var heapErr error
 	if vm.cont.ok {
 		m.chunks, heapErr = vm.chunks(cont)
 	}
@@ -127,7 +128,8 @@ func (vm *VM) moment(m *Moment, l *threadLayout, thread, low, high uint64, stack
 	if !m.carries(cont, stack) {
 		return errReturned
 	}
-	if nameErr == nil {
+	var v Virtual
+	if v.Name, v.ID, err = vm.nameOf(l, virtual); err == nil {
 		m.Virtual = &v
 	}
 	return heapErr
