@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -239,7 +240,9 @@ func (s *session) Stack(sp *tracer.Space, ticket uint32, raw *tracer.Stack) {
 	if !s.stacks.put(j) {
 		s.stacks.queued.Add(-n)
 		s.noStack(sp, ticket, noneBehind)
+		return
 	}
+	runtime.Gosched() // what is read of the target soon passes; another thread would have to be woken first
 }
 
 // noStack settles a ticket for which there will be no stack.
