@@ -60,26 +60,15 @@ static __always_inline void fill(struct event *e, struct pt_regs *regs, __u64 br
 	}
 }
 
-struct found_vma {
-	__u64 addr, len;
-};
-
-static long note_vma(struct task_struct *task, struct vm_area_struct *vma, struct found_vma *found)
-{
-	if (vma->vm_start == found->addr)
-		found->len = vma->vm_end - vma->vm_start;
-	return 0;
-}
-
 /* The call returned: report it with its number. */
-static __always_inline int on_exit(struct sys_exit_ctx *ctx, __u16 op, long nr, bool find)
+static __always_inline int on_exit(struct sys_exit_ctx *ctx, __u16 op, long nr)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct space_state *st;
 	struct space_ref *ref;
 	struct pt_regs *regs;
 	struct event *e;
-	struct found_vma found = {};
+	struct mapping segment = {};
 	__u64 mm = (__u64)task->mm, seq, brk = 0, now = 0;
 	__u16 stack = STACK_NONE;
 	bool wake = false;
@@ -98,10 +87,8 @@ static __always_inline int on_exit(struct sys_exit_ctx *ctx, __u16 op, long nr, 
 			return 0;
 		COUNT(st->skipped);
 	}
-	if (find && !ERR(ctx->ret)) {
-		found.addr = ctx->ret;
-		bpf_find_vma(task, ctx->ret, note_vma, &found, 0);
-	}
+	if (op == OP_SHMAT && !ERR(ctx->ret))
+		segment = mapping_of(task, ctx->ret);
 	if (acquires(op, regs, brk, ctx->ret)) {
 		now = bpf_ktime_get_ns();
 		stack = take_stack(st, task, regs, now, &wake);
@@ -119,8 +106,8 @@ static __always_inline int on_exit(struct sys_exit_ctx *ctx, __u16 op, long nr, 
 		e->fresh = !bpf_map_lookup_elem(&calls, &tid);
 	}
 	fill(e, regs, brk, ctx->ret);
-	if (find)
-		e->len = found.len;
+	if (op == OP_SHMAT && segment.start == ctx->ret) /* no argument tells how long it is */
+		e->len = segment.end - segment.start;
 	submit(st, e, seq, wake);
 	return 0;
 }
@@ -129,7 +116,7 @@ static __always_inline int on_exit(struct sys_exit_ctx *ctx, __u16 op, long nr, 
 	SEC("tracepoint/syscalls/sys_exit_" #name)                                                 \
 	int sys_exit_##name(struct sys_exit_ctx *ctx)                                              \
 	{                                                                                          \
-		return on_exit(ctx, op, NR_##name, false);                                         \
+		return on_exit(ctx, op, NR_##name);                                                \
 	}
 
 SYS_EXIT(mmap, OP_MMAP)
@@ -141,13 +128,6 @@ SYS_EXIT(pkey_mprotect, OP_PKEY_MPROTECT)
 SYS_EXIT(shmat, OP_SHMAT)
 SYS_EXIT(shmdt, OP_SHMDT)
 SYS_EXIT(remap_file_pages, OP_REMAP_FILE_PAGES)
-
-/* With the segment's length, which no argument tells (bpf_find_vma: 5.17). */
-SEC("tracepoint/syscalls/sys_exit_shmat")
-int sys_exit_shmat_find(struct sys_exit_ctx *ctx)
-{
-	return on_exit(ctx, OP_SHMAT, NR_shmat, true);
-}
 
 /* A fork that succeeded was reported by sched_process_fork. */
 static __always_inline int on_fork_exit(long nr)

@@ -59,7 +59,7 @@ enum stack_status {
 	STACK_TAKEN,
 	STACK_LIMITED, /* above the rate */
 	STACK_DROPPED, /* the ring of stacks was full */
-	STACK_FAILED,  /* nothing could be read at the stack pointer */
+	STACK_FAILED,  /* nothing of it could be read */
 };
 
 #define STACK_LIMIT (64 << 10) /* bytes, from the stack pointer upward */
@@ -70,7 +70,8 @@ struct stack_return {
 	__u64 sp, pc;
 };
 
-/* A copied stack. Its pieces of 4 KiB follow, from the one that the stack pointer is in. */
+/* A copied stack. Its pieces of 4 KiB follow, from the one that the stack pointer is in. Those of
+ * large frames that were never touched are not in memory. */
 struct stack {
 	__u64 time_ns; /* the event's */
 	__u64 start_ns;
@@ -81,8 +82,11 @@ struct stack {
 	__u32 tid;	/* the event's */
 	__u32 returned; /* returns that are set */
 	__u32 pieces;
+	__u32 absent; /* bit n: piece n belongs to the stack and could not be read; those after the
+			 last that could do not follow */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct stack) == 560, "struct stack is an ABI");
+_Static_assert(sizeof(struct stack) == 568, "struct stack is an ABI");
 
 /* Write locks of a followed space that draw no number, by what took them. */
 enum untraced {

@@ -4,8 +4,7 @@
 #ifndef VMALEAK_STACK_H
 #define VMALEAK_STACK_H
 
-#include "maps.h"
-#include <bpf/bpf_core_read.h>
+#include "mapping.h"
 
 #define PIECE 4096 /* what is read at once: no page is smaller */
 #define PIECE_OF(addr) ((addr) & ~(PIECE - 1ULL))
@@ -62,20 +61,44 @@ static __always_inline __u32 asked_before(struct space_state *st, __u64 now)
 	return __sync_fetch_and_add(&st->stack_window, 1);
 }
 
-/* How many pieces there are from the one that sp lies in: to the end of the mapping, a page that
- * is not in memory, or the limit. Nor does the stack go on above the thread pointer: C libraries
- * put what it points to at the upper end, and another mapping may follow without a gap. */
-static __always_inline int readable(__u64 sp, __u64 thread_pointer)
-{
-	__u64 from = PIECE_OF(sp),
-	      end = thread_pointer > sp ? PIECE_OF(thread_pointer + PIECE - 1) : 0;
-	__u8 byte;
-	int n;
+/* Whether a read failed, as a number: the verifier follows each branch to the end. */
+#define FAILED(ret) ((__u32)((__u64)(ret) >> 63))
 
-	for (n = 0; n < PIECES_MAX && from + n * PIECE != end; n++)
+/* The same number, of which the verifier knows nothing: what follows is not verified for each. */
+static __always_inline __u32 any(__u32 number, __u32 unknown)
+{
+	number ^= unknown;
+	asm volatile("" : "+r"(number));
+	return number ^ unknown;
+}
+
+/* How many pieces there are from the one that sp lies in to the last that can be read; *absent are
+ * those of the stack that cannot, bit n for piece n. The stack ends where its mapping does or, if
+ * that is not known, at the first piece that cannot be read; and at the thread pointer: C libraries
+ * put what it points to at the upper end, and another mapping may follow without a gap. */
+static __always_inline int readable(struct task_struct *task, __u64 sp, __u32 *absent)
+{
+	__u64 from = PIECE_OF(sp), tp = THREAD_POINTER(task), mapped,
+	      end = tp > sp ? PIECE_OF(tp + PIECE - 1) : ~0ULL;
+	__u32 pieces, failed, n;
+	__u8 byte;
+
+	*absent = 0;
+	for (n = 0; n < PIECES_MAX && from + n * PIECE < end; n++)
 		if (bpf_probe_read_user(&byte, 1, (void *)(from + n * PIECE)))
 			break;
-	return n;
+	pieces = n;
+	if (n < PIECES_MAX && from + n * PIECE < end) {
+		mapped = mapping_of(task, sp).end;
+		end = mapped < end ? mapped : end;
+		for (; n < PIECES_MAX && from + n * PIECE < end; n++) {
+			failed = FAILED(bpf_probe_read_user(&byte, 1, (void *)(from + n * PIECE)));
+			*absent |= failed << n;
+			pieces += (1 - failed) * (n + 1 - pieces);
+		}
+	}
+	*absent = any(*absent, from >> 12);
+	return any(pieces, from >> 12);
 }
 
 static __always_inline void note_registers(struct stack *s, struct pt_regs *regs)
@@ -128,7 +151,8 @@ static __always_inline __u16 copy_stack(struct space_state *st, struct task_stru
 					struct pt_regs *regs, __u64 now)
 {
 	__u64 from = PIECE_OF(USER_SP(regs));
-	int pieces = readable(USER_SP(regs), THREAD_POINTER(task)), i;
+	__u32 absent;
+	int pieces = readable(task, USER_SP(regs), &absent), i;
 	struct stack *s = NULL;
 
 	if (!pieces) {
@@ -158,11 +182,13 @@ static __always_inline __u16 copy_stack(struct space_state *st, struct task_stru
 		COUNT(st->stacks_dropped);
 		return STACK_DROPPED;
 	}
+	absent &= ~0U << pieces;
 	for (i = 0; i < pieces; i++)
-		if (bpf_probe_read_user((char *)(s + 1) + i * PIECE, PIECE,
-					(void *)(from + i * PIECE)))
-			break;
-	s->pieces = i;
+		absent |= FAILED(bpf_probe_read_user((char *)(s + 1) + i * PIECE, PIECE,
+						     (void *)(from + i * PIECE)))
+			  << i; /* it is filled with zeros */
+	s->absent = absent;
+	s->pieces = pieces;
 	s->time_ns = now;
 	s->tgid = task->tgid;
 	s->tid = task->pid;

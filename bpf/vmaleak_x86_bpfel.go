@@ -115,6 +115,8 @@ type vmaleakStack struct {
 	Tid      uint32
 	Returned uint32
 	Pieces   uint32
+	Absent   uint32
+	Pad      uint32
 }
 
 type vmaleakStackStatus uint32
@@ -190,7 +192,6 @@ const (
 	vmaleakProgSysExitPkeyMprotect    = "sys_exit_pkey_mprotect"
 	vmaleakProgSysExitRemapFilePages  = "sys_exit_remap_file_pages"
 	vmaleakProgSysExitShmat           = "sys_exit_shmat"
-	vmaleakProgSysExitShmatFind       = "sys_exit_shmat_find"
 	vmaleakProgSysExitShmdt           = "sys_exit_shmdt"
 	vmaleakProgTaskExec               = "task_exec"
 	vmaleakProgTaskExit               = "task_exit"
@@ -283,7 +284,6 @@ type vmaleakProgramSpecs struct {
 	SysExitPkeyMprotect    *ebpf.ProgramSpec `ebpf:"sys_exit_pkey_mprotect"`
 	SysExitRemapFilePages  *ebpf.ProgramSpec `ebpf:"sys_exit_remap_file_pages"`
 	SysExitShmat           *ebpf.ProgramSpec `ebpf:"sys_exit_shmat"`
-	SysExitShmatFind       *ebpf.ProgramSpec `ebpf:"sys_exit_shmat_find"`
 	SysExitShmdt           *ebpf.ProgramSpec `ebpf:"sys_exit_shmdt"`
 	TaskExec               *ebpf.ProgramSpec `ebpf:"task_exec"`
 	TaskExit               *ebpf.ProgramSpec `ebpf:"task_exit"`
@@ -415,7 +415,6 @@ type vmaleakPrograms struct {
 	SysExitPkeyMprotect    *ebpf.Program `ebpf:"sys_exit_pkey_mprotect"`
 	SysExitRemapFilePages  *ebpf.Program `ebpf:"sys_exit_remap_file_pages"`
 	SysExitShmat           *ebpf.Program `ebpf:"sys_exit_shmat"`
-	SysExitShmatFind       *ebpf.Program `ebpf:"sys_exit_shmat_find"`
 	SysExitShmdt           *ebpf.Program `ebpf:"sys_exit_shmdt"`
 	TaskExec               *ebpf.Program `ebpf:"task_exec"`
 	TaskExit               *ebpf.Program `ebpf:"task_exit"`
@@ -457,7 +456,6 @@ func (p *vmaleakPrograms) Close() error {
 		p.SysExitPkeyMprotect,
 		p.SysExitRemapFilePages,
 		p.SysExitShmat,
-		p.SysExitShmatFind,
 		p.SysExitShmdt,
 		p.TaskExec,
 		p.TaskExit,

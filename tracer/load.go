@@ -97,7 +97,6 @@ type hook struct {
 	prog     string
 	point    string // of syscalls/, or "" for a BTF tracepoint
 	optional bool
-	instead  string // program to use when this one is refused
 }
 
 var numberedCalls = []string{"mmap", "munmap", "mremap", "brk", "mprotect", "pkey_mprotect", "shmat", "shmdt", "remap_file_pages"}
@@ -122,11 +121,7 @@ func hooks(mode string, lockArgs int) []hook {
 			}
 			continue
 		}
-		h := hook{prog: "sys_exit_" + call, point: "sys_exit_" + call, optional: optional[call]}
-		if call == "shmat" {
-			h = hook{prog: "sys_exit_shmat_find", point: "sys_exit_shmat", instead: "sys_exit_shmat", optional: true}
-		}
-		hs = append(hs, h)
+		hs = append(hs, hook{prog: "sys_exit_" + call, point: "sys_exit_" + call, optional: optional[call]})
 	}
 	if mode == EnterExit {
 		return hs
@@ -231,9 +226,6 @@ func (t *Tracer) attach(spec *ebpf.CollectionSpec, h hook, noEnd bool) error {
 		return nil
 	}
 	err := t.attachProgram(spec, h.prog, h.point)
-	if err != nil && h.instead != "" {
-		err = t.attachProgram(spec, h.instead, h.point)
-	}
 	switch {
 	case err == nil && h.point == "":
 		t.Backend.Hooks[name] = "tp_btf"

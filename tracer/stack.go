@@ -3,6 +3,7 @@ package tracer
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"time"
 	"unsafe"
@@ -19,7 +20,8 @@ type Stack struct {
 	PC, SP   uint64
 	Regs     [32]uint64 // in DWARF's numbering for the architecture; what it has no number for is 0
 	Mem      []byte     // from SP upward; belongs to whom it was handed to
-	Limited  bool       // Mem ended at its size limit; else at an address that could not be read without a fault
+	Absent   uint32     // bit n: page n of 4 KiB from the one SP is in was not in memory; Mem has zeros there, or has ended
+	Limited  bool       // the copy ended at its size limit; else where the stack ends, or could not be read
 	Returns  []Return   // innermost first
 }
 
@@ -32,7 +34,7 @@ type StackCounters struct {
 	Taken       uint64
 	RateLimited uint64 // above Options.StackRate
 	Dropped     uint64 // the ring was full
-	Failed      uint64 // nothing could be read at the stack pointer
+	Failed      uint64 // nothing of it could be read
 }
 
 // What vma.Event.Stack says of a call whose stack was asked for and is not
@@ -40,7 +42,7 @@ type StackCounters struct {
 const (
 	StackLimited = 1 + iota // above Options.StackRate
 	StackDropped            // the ring was full
-	StackFailed             // nothing could be read at the stack pointer
+	StackFailed             // nothing of it could be read
 )
 
 // ticketBit tells tickets from the ledger's numbers of stacks.
@@ -169,10 +171,11 @@ func stackFromBPF(sample []byte) (stackKey, *Stack, error) {
 	b := (*bpf.Stack)(unsafe.Pointer(&sample[0]))
 	mem := sample[head:]
 	mem = mem[:min(len(mem), int(b.Pieces)*bpf.StackPiece)]
-	mem = mem[min(len(mem), int(b.Sp%bpf.StackPiece)):]
+	below := int(b.Sp % bpf.StackPiece)
+	mem = mem[min(len(mem), below):]
 	s := &Stack{
 		PID: int(b.Tgid), TID: int(b.Tid), Start: b.StartNs / uint64(clockTick), PC: b.Pc, SP: b.Sp, Regs: b.Regs,
-		Limited: len(mem) > bpf.StackLimit,
+		Absent: b.Absent, Limited: max(int(b.Pieces), bits.Len32(b.Absent))*bpf.StackPiece-below > bpf.StackLimit,
 	}
 	s.Mem = append(make([]byte, 0, min(len(mem), bpf.StackLimit)), mem[:min(len(mem), bpf.StackLimit)]...)
 	for _, r := range b.Returns[:min(int(b.Returned), len(b.Returns))] {

@@ -2,7 +2,9 @@ package tracer
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"runtime"
 	"slices"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 
 	"vmaleak/vma"
@@ -81,8 +84,61 @@ func TestStacksHoldTheCallers(t *testing.T) {
 		t.Errorf("%d bytes of a small stack, limited: %v", len(raw.Mem), raw.Limited)
 	}
 	// Between the program's arguments and their strings the kernel leaves up to two pages that nobody touches.
-	if end, stack := raw.SP+uint64(len(raw.Mem)), mainStackEnd(t, m.pid); end%4096 != 0 || end > stack || end+5*4096 < stack {
-		t.Errorf("the copy ends at %#x, the stack at %#x", end, stack)
+	end, stack := raw.SP+uint64(len(raw.Mem)), mainStackEnd(t, m.pid)
+	if end%4096 != 0 || end > stack || end+5*4096 < stack || knowsMappings(t) && end != stack {
+		t.Errorf("the copy ends at %#x, the stack at %#x, absent %b", end, stack, raw.Absent)
+	}
+}
+
+// knowsMappings reports whether the kernel tells where a stack ends.
+func knowsMappings(t *testing.T) bool {
+	t.Helper()
+	err := features.HaveProgramHelper(ebpf.TracePoint, asm.FnFindVma)
+	if err != nil && !errors.Is(err, ebpf.ErrNotSupported) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// A large frame that was never touched hides no caller, and its pages are no zeros.
+func TestAHollowFrameHidesNoCaller(t *testing.T) {
+	m := mustStacks(t, Options{}, "hollow", "16")
+	if !knowsMappings(t) {
+		t.Skip("this kernel does not tell where a stack ends (before 5.17)")
+	}
+	m.run()
+	_, raw := m.stackOf(vma.OpMmap, 64*kib)
+	if raw == nil || raw.Limited {
+		t.Fatalf("stack %v: %+v", raw != nil, m.space.Events.Stacks)
+	}
+	got := callers(t, raw, mustSymbols(t))
+	if i := slices.Index(got, "middle"); i < 0 || !slices.Equal(got[i:min(i+4, len(got))], []string{"middle", "outer", "hollow", "main"}) {
+		t.Errorf("the callers are %q", got)
+	}
+	below, at := int(raw.SP%4096), 0
+	for n := range bits.OnesCount32(raw.Absent) {
+		at += bits.TrailingZeros32(raw.Absent >> at)
+		page := raw.Mem[at*4096-below : min((at+1)*4096-below, len(raw.Mem))]
+		if n < 3 && slices.ContainsFunc(page, func(b byte) bool { return b != 0 }) {
+			t.Errorf("page %d of the copy is absent and holds something", at)
+		}
+		at++
+	}
+	if n := bits.OnesCount32(raw.Absent); n < 3 {
+		t.Errorf("of a frame of 16 KiB %d pages are absent: %b", n, raw.Absent)
+	}
+}
+
+// A frame that goes on beyond the limit: what is above it was not looked at.
+func TestAHollowFrameBeyondTheLimit(t *testing.T) {
+	m := mustStacks(t, Options{}, "hollow", "256")
+	m.run()
+	_, raw := m.stackOf(vma.OpMmap, 64*kib)
+	if raw == nil || len(raw.Mem) > 8*kib || raw.Limited != knowsMappings(t) {
+		t.Fatalf("stack %+v", raw)
+	}
+	if n := bits.OnesCount32(raw.Absent); knowsMappings(t) && n < 15 {
+		t.Errorf("%d pages are absent: %b", n, raw.Absent)
 	}
 }
 

@@ -230,7 +230,7 @@ func (s *session) Stack(sp *tracer.Space, ticket uint32, raw *tracer.Stack) {
 		returns[i] = unwind.Return(r)
 	}
 	j := stackJob{sp: sp, ticket: ticket, raw: &unwind.Raw{PID: raw.PID, TID: raw.TID, PC: raw.PC, SP: raw.SP,
-		Regs: raw.Regs, Mem: raw.Mem, Limited: raw.Limited, Returns: returns}}
+		Regs: raw.Regs, Mem: raw.Mem, Absent: raw.Absent, Limited: raw.Limited, Returns: returns}}
 	n := int64(len(raw.Mem))
 	if s.stacks.queued.Load()+n > maxQueued {
 		s.noStack(sp, ticket, noneBehind)

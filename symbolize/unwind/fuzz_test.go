@@ -109,9 +109,9 @@ func FuzzWalk(f *testing.F) {
 		return b
 	}
 	rules := []byte{0, support.UnwindRegSp, 8, 0, 0, 1, byte(support.UnwindCommandStop), 0, 0, 0}
-	f.Add(stack(code+1, code+2, 0), rules, uint64(code), uint64(0), false)
-	f.Add(stack(0x8000, code+1, 0x8010, code+2), []byte{1, 0, 4, 0, 0}, uint64(code), uint64(0x8000), true)
-	f.Fuzz(func(t *testing.T, mem, rules []byte, pc, fp uint64, arm bool) {
+	f.Add(stack(code+1, code+2, 0), rules, uint64(code), uint64(0), uint32(0), false)
+	f.Add(stack(0x8000, code+1, 0x8010, code+2), []byte{1, 0, 4, 0, 0}, uint64(code), uint64(0x8000), uint32(1), true)
+	f.Fuzz(func(t *testing.T, mem, rules []byte, pc, fp uint64, absent uint32, arm bool) {
 		r := NewResolver(Options{})
 		if r.machine = amd64; arm {
 			r.machine = arm64
@@ -126,10 +126,10 @@ func FuzzWalk(f *testing.F) {
 		p := &process{pid: os.Getpid(), places: newCache[uint64, place](64), vm: &virtualMachine{},
 			areas: []area{{start: code, end: code + 4096, name: "[vdso]", mod: m},
 				{start: 2 * code, end: 2*code + 4096}, {start: 3 * code, end: 3*code + 4096, name: "[uprobes]"}}}
-		raw := &Raw{PC: pc, SP: 0x8000, Mem: mem, Returns: []Return{{SP: 0x8008, PC: code + 3}}}
+		raw := &Raw{PC: pc, SP: 0x8000, Mem: mem, Absent: absent, Returns: []Return{{SP: 0x8008, PC: code + 3}}}
 		raw.Regs[6], raw.Regs[29], raw.Regs[30] = fp, fp, pc
 		began := time.Now()
-		r.walk(p, raw, &words{base: raw.SP, mem: raw.Mem}, &r.trace)
+		r.walk(p, raw, wordsOf(raw), &r.trace)
 		if took := time.Since(began); took > 20*maxWalk {
 			t.Fatalf("took %v", took)
 		}

@@ -173,7 +173,7 @@ func TestReturnAddressOfUretprobeIsPutBack(t *testing.T) {
 	above := slices.IndexFunc(p.areas, func(a area) bool { return a.start > trampoline }) // [vsyscall]
 	p.areas = slices.Insert(p.areas, above, area{start: trampoline, end: trampoline + 4096, name: "[uprobes]"})
 	for at := raw.SP; at < raw.SP+2048 && len(raw.Returns) < 2; at += 8 {
-		w := &words{base: raw.SP, mem: raw.Mem}
+		w := wordsOf(raw)
 		pc, _ := w.Word(at)
 		if a := findArea(p.areas, pc); a != nil && filepath.Base(a.name) == "prog" {
 			raw.Returns = append(raw.Returns, Return{SP: at, PC: pc})

@@ -5,6 +5,7 @@ package unwind
 const (
 	reasonLimit     = "deeper than what is copied"
 	reasonBeyond    = "stack memory beyond the copy could not be read"
+	reasonAbsent    = "a page of the stack was not in memory"
 	reasonGoroutine = "the goroutine's own stack was not copied"
 	reasonDeep      = "more frames than are walked"
 	reasonSlow      = "took too long"

@@ -100,7 +100,7 @@ func (r *Resolver) Resolve(raw *Raw) *Stack {
 		return r.intern(&Stack{Status: Failed, Reason: why})
 	}
 	p.vm.attach(p.areas)
-	w := &words{base: raw.SP, mem: raw.Mem}
+	w := wordsOf(raw)
 	w.restore(raw.Returns, func(pc uint64) bool {
 		a := findArea(p.areas, pc)
 		return a != nil && a.name == "[uprobes]"

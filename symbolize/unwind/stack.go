@@ -59,6 +59,7 @@ type Raw struct {
 	PC, SP   uint64
 	Regs     [32]uint64 // in DWARF's numbering of the architecture
 	Mem      []byte     // from SP upward
+	Absent   uint32     // bit n: page n of 4 KiB from the one SP is in was not in memory; what Mem has there means nothing
 	Limited  bool       // the copy ended at its size limit, not at the end of the memory
 	Returns  []Return   // innermost first
 }

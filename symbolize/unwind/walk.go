@@ -196,6 +196,8 @@ func (x *walker) beyond() {
 	switch above := x.w.missed >= x.w.base; {
 	case len(x.w.mem) == 0:
 		x.t.end(Failed, reasonNoCopy)
+	case x.w.gap(x.w.missed):
+		x.t.end(Failed, reasonAbsent)
 	case above && x.raw.Limited:
 		x.t.end(Truncated, reasonLimit)
 	case above:

@@ -28,7 +28,7 @@ func walkRules(t *testing.T, raw *Raw, rules ...rule) *trace {
 	r := NewResolver(Options{})
 	r.machine = amd64
 	raw.PC += code
-	r.walk(p, raw, &words{base: raw.SP, mem: raw.Mem}, &r.trace)
+	r.walk(p, raw, wordsOf(raw), &r.trace)
 	return &r.trace
 }
 
@@ -61,6 +61,34 @@ func TestEndsOfWalks(t *testing.T) {
 			raw := &Raw{SP: base, Mem: wordsAt(base, c.words...).mem, Limited: c.limit}
 			raw.Regs[amd64.fp] = c.fp
 			got := walkRules(t, raw, c.rules...)
+			if got.status != c.status || got.reason != c.reason || len(got.steps) != c.frames {
+				t.Errorf("%s %q, %d frames; want %s %q, %d", got.status, got.reason, len(got.steps), c.status, c.reason, c.frames)
+			}
+		})
+	}
+}
+
+// Where a page was not in memory there are zeros in the copy, which would be the outermost frame.
+func TestAbsentPages(t *testing.T) {
+	const code, base = 0x10000, 0x8ff0
+	up := rule{BaseReg: support.UnwindRegSp, Param: 8}
+	for _, c := range []struct {
+		name   string
+		words  []uint64
+		absent uint32
+		rule   rule
+		status Status
+		reason string
+		frames int
+	}{
+		{"in the copy", []uint64{code + 1, code + 1, 0, 0}, 1 << 1, up, Failed, reasonAbsent, 3},
+		{"after its end", []uint64{code + 1, code + 1}, 1<<1 | 1<<2, up, Failed, reasonAbsent, 3},
+		{"elsewhere", []uint64{code + 1, code + 1, 0, 0}, 1 << 2, up, Complete, "", 3},
+		{"half of a word", []uint64{code + 1, code + 1, 0, 0}, 1 << 1, rule{BaseReg: support.UnwindRegSp, Param: 20}, Failed, reasonAbsent, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			raw := &Raw{SP: base, Mem: wordsAt(base, c.words...).mem, Absent: c.absent}
+			got := walkRules(t, raw, c.rule, c.rule)
 			if got.status != c.status || got.reason != c.reason || len(got.steps) != c.frames {
 				t.Errorf("%s %q, %d frames; want %s %q, %d", got.status, got.reason, len(got.steps), c.status, c.reason, c.frames)
 			}

@@ -8,16 +8,29 @@ import (
 
 // words reads the copy of a stack.
 type words struct {
-	base uint64
-	mem  []byte
+	base   uint64
+	mem    []byte
+	absent uint32 // of Raw
 
 	missed uint64 // the last address that was not in the copy
+}
+
+// wordsOf are the words of a copy.
+func wordsOf(raw *Raw) *words { return &words{base: raw.SP, mem: raw.Mem, absent: raw.Absent} }
+
+// pageSize is that of Raw.Absent.
+const pageSize = 4096
+
+// gap reports whether a part of the word at an address was not in memory.
+func (w *words) gap(addr uint64) bool {
+	page := func(addr uint64) uint64 { return addr/pageSize - w.base/pageSize }
+	return addr >= w.base && (w.absent>>page(addr)|w.absent>>page(addr+7))&1 != 0
 }
 
 // Word reads the word at an address. What was not copied is hotspot.ErrBeyond.
 func (w *words) Word(addr uint64) (uint64, error) {
 	off := addr - w.base
-	if addr < w.base || off > uint64(len(w.mem)) || uint64(len(w.mem))-off < 8 {
+	if addr < w.base || off > uint64(len(w.mem)) || uint64(len(w.mem))-off < 8 || w.gap(addr) {
 		w.missed = addr
 		return 0, hotspot.ErrBeyond
 	}

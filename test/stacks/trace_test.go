@@ -39,7 +39,7 @@ func (r *recorder) Open(*tracer.Space)                   {}
 func (r *recorder) End(*tracer.Space, time.Time, string) {}
 
 func (r *recorder) Stack(_ *tracer.Space, ticket uint32, raw *tracer.Stack) {
-	u := unwind.Raw{PID: raw.PID, TID: raw.TID, PC: raw.PC, SP: raw.SP, Regs: raw.Regs, Mem: raw.Mem, Limited: raw.Limited}
+	u := unwind.Raw{PID: raw.PID, TID: raw.TID, PC: raw.PC, SP: raw.SP, Regs: raw.Regs, Mem: raw.Mem, Absent: raw.Absent, Limited: raw.Limited}
 	for _, ret := range raw.Returns {
 		u.Returns = append(u.Returns, unwind.Return(ret))
 	}

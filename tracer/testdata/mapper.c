@@ -3,11 +3,14 @@
  *
  *	mapper calls        one call of each kind, in the order of main
  *	mapper deep N       a call below N frames of 1 KiB
+ *	mapper hollow KIB   a call below a frame of KIB that is not in memory
  *	mapper many N RATE  N mappings of 64 KiB, RATE a second (0: as fast as it goes)
  *
  * It says "ready", begins when it reads a line, says "done", and ends at the end of its input.
  */
 #define _GNU_SOURCE
+#include <alloca.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +68,16 @@ KEPT void deep(int levels)
 	frame[0] = frame[1];
 }
 
+KEPT void hollow(long size)
+{
+	char *frame = alloca(size), *page = (char *)(((uintptr_t)frame + 4 * KIB - 1) & -(4 * KIB));
+
+	if (madvise(page, (frame + size - page) & -(4 * KIB), MADV_DONTNEED))
+		abort();
+	outer(64 * KIB);
+	__asm__ volatile("" ::: "memory");
+}
+
 static void each_kind(void)
 {
 	char *p, *closed;
@@ -114,6 +127,8 @@ int main(int argc, char **argv)
 		each_kind();
 	else if (!strcmp(argv[1], "deep") && argc == 3)
 		deep(atoi(argv[2]));
+	else if (!strcmp(argv[1], "hollow") && argc == 3)
+		hollow(atol(argv[2]) * KIB);
 	else if (!strcmp(argv[1], "many") && argc == 4)
 		many(atol(argv[2]), atol(argv[3]));
 	else
