@@ -24,7 +24,8 @@ const (
 
 // Frame is one call. Where the function is not known, Function is empty and
 // Module and Offset tell the place; of code in no file, Module is "[anon]" or
-// the kernel's name of the area and Offset the distance from its start.
+// the kernel's name of the area and Offset the distance from its start; where
+// nothing is mapped any more, Module is "[unmapped]" and Offset the address.
 type Frame struct {
 	Kind     Kind
 	Function string

@@ -14,6 +14,9 @@ const (
 	maxWalk   = 50 * time.Millisecond
 )
 
+// unmapped stands for the module of an address, itself the offset, that is in no area of code.
+const unmapped = "[unmapped]"
+
 // step is one physical frame: native code at a place, or a frame of the VM.
 type step struct {
 	mod  *module // nil of code in no file
@@ -85,7 +88,7 @@ func (x *walker) frame() bool {
 	pl := x.r.place(x.p, x.c.at())
 	if pl.area == nil {
 		if len(x.t.steps) == 0 {
-			x.t.steps = append(x.t.steps, step{addr: x.c.pc})
+			x.t.steps = append(x.t.steps, step{area: unmapped, addr: x.c.pc})
 		}
 		x.t.end(Failed, pl.why)
 		return true

@@ -107,3 +107,13 @@ func TestWalkOfManyFramesIsBounded(t *testing.T) {
 		t.Errorf("%s %q, %d frames", got.status, got.reason, len(got.steps))
 	}
 }
+
+func TestTopOfAStackInNoCodeKeepsItsAddress(t *testing.T) {
+	p := &process{pid: os.Getpid(), places: newCache[uint64, place](64), vm: &virtualMachine{}}
+	r := NewResolver(Options{})
+	r.walk(p, &Raw{PC: 0x666, SP: 0x8000}, &words{base: 0x8000}, &r.trace)
+	s, _ := r.name(p, &r.trace)
+	if len(s.Frames) != 1 || s.Frames[0].Module != unmapped || s.Frames[0].Offset != 0x666 || s.Reason != reasonNoCode {
+		t.Errorf("%s", dump(s))
+	}
+}
