@@ -86,6 +86,12 @@ func (s ranges) above(addr uint64) int {
 	return i
 }
 
+// covers reports whether every address of r is in the set; ranges that touch are one.
+func (s ranges) covers(r vma.Range) bool {
+	i := s.above(r.Start)
+	return r.Empty() || i < len(s) && s[i].Start <= r.Start && r.End <= s[i].End
+}
+
 // overlaps reports whether the set shares an address with r.
 func (s ranges) overlaps(r vma.Range) bool {
 	i := s.above(r.Start)

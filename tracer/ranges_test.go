@@ -45,6 +45,11 @@ func TestRangesAreSets(t *testing.T) {
 			r := b[0]
 			check("without", slices.Clone(a).without(r), func(i uint64) bool { return inA[i] && !r.Contains(i) })
 		}
+		for _, r := range b {
+			if got := a.covers(r); got != (len((ranges{r}).minus(a)) == 0) {
+				t.Fatalf("covers: %v, %v: %v", a, r, got)
+			}
+		}
 		check("and", a.and(b), func(i uint64) bool { return inA[i] && inB[i] })
 	}
 }

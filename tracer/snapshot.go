@@ -39,6 +39,13 @@ type snapshot struct {
 	doubt   ranges // where the text and the events do not tell; another snapshot must
 }
 
+// Bounds of what is noted, and so of what one more call costs. What finds no
+// room may be in doubt for no reason, no worse.
+const (
+	maxKnown   = 1 << 14
+	maxSources = 1 << 12
+)
+
 // source is what a call took from the text: right if nothing changed there
 // afterwards, else what it was made into is in doubt.
 type source struct{ from, into vma.Range }
@@ -56,6 +63,7 @@ func (n *snapshot) replay(vm *vma.Space, ev *vma.Event) {
 		on = vm
 	}
 	n.judge(on, ev)
+	n.known = n.known[:min(len(n.known), maxKnown)]
 	if n.truth != nil {
 		n.question(n.truth.Apply(ev).Dirty...)
 	}
@@ -66,7 +74,7 @@ func (n *snapshot) question(list ...vma.Range) {
 	for len(list) > 0 {
 		r := list[0]
 		list = list[1:]
-		if len((ranges{r}).minus(n.doubt)) == 0 {
+		if n.doubt.covers(r) {
 			continue
 		}
 		n.doubt = n.doubt.add(r)
@@ -92,7 +100,7 @@ func (n *snapshot) judge(on *vma.Space, ev *vma.Event) {
 	if stopped {
 		// It went up to the first hole, and which one that was the text tells
 		// only if nothing in the range changed later.
-		n.sources = append(n.sources, source{from, from})
+		n.took(source{from, from})
 		if n.doubt.overlaps(from) {
 			n.question(from)
 		}
@@ -105,7 +113,7 @@ func (n *snapshot) judge(on *vma.Space, ev *vma.Event) {
 	if ev.Op != vma.OpMremap || ev.Len == 0 {
 		return
 	}
-	known, whole, plain, end := len(ranges{from}.minus(n.known)) == 0, true, true, from.Start
+	known, whole, plain, end := n.known.covers(from), true, true, from.Start
 	for a := range on.Over(from) {
 		whole = whole && a.Start <= end
 		plain = plain && a.Kind.Exported()
@@ -122,8 +130,17 @@ func (n *snapshot) judge(on *vma.Space, ev *vma.Event) {
 	case known:
 		n.known = n.known.add(into)
 	default:
-		n.sources = append(n.sources, source{from, into})
+		n.took(source{from, into})
 	}
+}
+
+// took notes a source.
+func (n *snapshot) took(src source) {
+	if len(n.sources) >= maxSources {
+		n.question(src.into)
+		return
+	}
+	n.sources = append(n.sources, src)
 }
 
 // errGone says that a space has no process left to ask.

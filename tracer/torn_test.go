@@ -167,3 +167,24 @@ func list(evs []vma.Event) string {
 	}
 	return b.String()
 }
+
+// BenchmarkReplay plays a storm of calls during one reading, each on a range of its own.
+func BenchmarkReplay(b *testing.B) {
+	const step = 3 * tornPage
+	for _, calls := range []uint64{1 << 10, 1 << 16} {
+		b.Run(fmt.Sprint(calls), func(b *testing.B) {
+			for range b.N {
+				n := snapshot{kind: audit, s1: calls, truth: vma.New(vma.Options{})}
+				for i := range calls {
+					at := tornStart + i/2*7919%calls*step
+					ev := vma.Event{Seq: i + 1, Op: vma.OpMmap, Ret: int64(at), Len: tornPage, Prot: 3, Flags: unix.MAP_PRIVATE | unix.MAP_ANON}
+					if i%2 == 1 {
+						ev = vma.Event{Seq: i + 1, Op: vma.OpMremap, Addr: at, Ret: int64(at), Len: tornPage, NewLen: 2 * tornPage}
+					}
+					n.replay(nil, &ev)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(calls), "ns/event")
+		})
+	}
+}
