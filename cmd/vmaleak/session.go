@@ -72,7 +72,7 @@ func trace(ctx context.Context, e env, o *traceOptions) error {
 		targets: map[*tracer.Space]*target{}, ofBooks: map[*leak.Space]*target{},
 		named: map[int]bool{}, failed: map[symbolize.Match]bool{}, fetched: make(chan fetch, 16),
 	}
-	s.books = leak.New(leak.Options{KeepEnded: keepEnded, Stack: func(number uint32) *leak.Stack { return s.stacks.of(number) }})
+	s.books = leak.New(leak.Options{KeepEnded: keepEnded, Stack: s.stackOf})
 	s.out = newOutput(s)
 	err := s.start()
 	if err == nil {

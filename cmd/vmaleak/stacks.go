@@ -25,11 +25,8 @@ type stacks struct {
 	answers []stackAnswer
 
 	// The trace loop's own.
-	numbers map[stackKey]uint32
-	known   []*unwind.Stack // by number
-	kept    int             // frames of known
-	frames  map[*unwind.Frame]leak.Frame
-	counts  map[*tracer.Space]*leak.StackCounts
+	numbering
+	counts map[*tracer.Space]*leak.StackCounts
 }
 
 // stackJob is one thing to do for a process, in order.
@@ -46,46 +43,17 @@ type stackAnswer struct {
 	stack  *unwind.Stack
 }
 
-// stackKey tells stacks apart that the document must tell apart.
-type stackKey struct {
-	id, task string
-}
-
 const (
 	maxQueued = 32 << 20 // bytes of copies that wait
 	maxJobs   = 1 << 14
-	maxStacks = 1 << 16 // different ones
-	maxFrames = 1 << 19 // of all of them
 )
 
-// The reasons of calls without a stack.
-const (
-	reasonLimited = "rate-limited"
-	reasonRing    = "the ring of stacks was full"
-	reasonCopy    = "the stack could not be copied"
-	reasonBehind  = "more stacks came than could be walked"
-	reasonMany    = "too many different stacks"
-)
-
-// newStacks numbers the stacks that are none first, as the tracer numbers them.
 func newStacks() *stacks {
 	k := &stacks{jobs: make(chan stackJob, maxJobs), done: make(chan struct{}),
-		numbers: map[stackKey]uint32{}, frames: map[*unwind.Frame]leak.Frame{},
-		counts: map[*tracer.Space]*leak.StackCounts{}}
-	k.known = make([]*unwind.Stack, 1)
-	for _, reason := range []string{tracer.StackLimited: reasonLimited, tracer.StackDropped: reasonRing,
-		tracer.StackFailed: reasonCopy, noneBehind: reasonBehind, noneMany: reasonMany}[1:] {
-		k.number(&unwind.Stack{ID: "none: " + reason, Status: unwind.None, Reason: reason})
-	}
+		numbering: newNumbering(), counts: map[*tracer.Space]*leak.StackCounts{}}
 	go k.run()
 	return k
 }
-
-// The numbers that follow the tracer's.
-const (
-	noneBehind = tracer.StackFailed + 1 + iota
-	noneMany
-)
 
 // run does the jobs until there are no more.
 func (k *stacks) run() {
@@ -136,13 +104,6 @@ func (k *stacks) close() {
 	<-k.done
 }
 
-// open begins to count the stacks of a space.
-func (k *stacks) open(sp *tracer.Space) {
-	if k != nil {
-		k.counts[sp] = &leak.StackCounts{Reasons: map[string]uint64{}}
-	}
-}
-
 // put hands over a job, and reports whether there was room.
 func (k *stacks) put(j stackJob) bool {
 	k.busy.Add(1)
@@ -170,53 +131,6 @@ func (k *stacks) forget(pid int) {
 		k.busy.Add(1)
 		k.jobs <- stackJob{do: func(r *unwind.Resolver) { r.Forget(pid) }}
 	}
-}
-
-// number is the ledger's number of a stack.
-func (k *stacks) number(st *unwind.Stack) uint32 {
-	key := stackKey{st.ID, st.Task}
-	n, ok := k.numbers[key]
-	if !ok {
-		if len(k.known) >= maxStacks || k.kept+len(st.Frames) > maxFrames {
-			return noneMany
-		}
-		k.kept += len(st.Frames)
-		n = uint32(len(k.known))
-		k.numbers[key] = n
-		k.known = append(k.known, st)
-	}
-	return n
-}
-
-// of is the stack of a number for the document, nil for none.
-func (k *stacks) of(number uint32) *leak.Stack {
-	if k == nil || int(number) >= len(k.known) || number == 0 {
-		return nil
-	}
-	st := k.known[number]
-	doc := &leak.Stack{ID: st.ID, Status: string(st.Status), Reason: str(st.Reason), Task: str(st.Task),
-		Frames: make([]leak.Frame, len(st.Frames))}
-	for i, f := range st.Frames {
-		doc.Frames[i] = k.frame(f)
-	}
-	return doc
-}
-
-// frame is f for the document: the same frames share their texts.
-func (k *stacks) frame(f *unwind.Frame) leak.Frame {
-	d, ok := k.frames[f]
-	if !ok {
-		d = leak.Frame{Kind: string(f.Kind), Function: str(f.Function), File: str(f.File), Module: str(f.Module), BuildID: str(f.BuildID)}
-		if f.Line > 0 {
-			d.Line = &f.Line
-		}
-		if f.Module != "" {
-			offset := leak.Addr(f.Offset)
-			d.Offset = &offset
-		}
-		k.frames[f] = d
-	}
-	return d
 }
 
 // Stack implements tracer.Handler: the copy goes to the resolver at once, since
@@ -249,30 +163,6 @@ func (s *session) Stack(sp *tracer.Space, ticket uint32, raw *tracer.Stack) {
 func (s *session) noStack(sp *tracer.Space, ticket, number uint32) {
 	s.stacks.count(sp, number)
 	s.books.Resolve(ticket, number)
-}
-
-// count counts a stack of sp, unless it has ended and nobody asks any more.
-func (k *stacks) count(sp *tracer.Space, number uint32) {
-	c := k.counts[sp]
-	if c == nil {
-		return
-	}
-	st := k.known[number]
-	switch st.Status {
-	case unwind.Complete:
-		c.Complete++
-	case unwind.Continued:
-		c.Continued++
-	case unwind.Truncated:
-		c.Truncated++
-	case unwind.Failed:
-		c.Failed++
-	default:
-		c.None++
-	}
-	if st.Reason != "" {
-		c.Reasons[st.Reason]++
-	}
 }
 
 // takeStacks books the answers that have come.
@@ -310,29 +200,10 @@ func (s *session) freshStacks() error {
 	return nil
 }
 
-// countsOf is what became of the stacks of sp's calls.
-func (k *stacks) countsOf(sp *tracer.Space) leak.StackCounts {
-	c := leak.StackCounts{}
-	if k == nil {
-		return c
+// stackOf is the stack of a number for the document, nil for none.
+func (s *session) stackOf(number uint32) *leak.Stack {
+	if s.stacks == nil {
+		return nil
 	}
-	if known := k.counts[sp]; known != nil {
-		c.Add(known)
-	}
-	e := sp.Events.Stacks
-	kernel := leak.StackCounts{RateLimited: e.RateLimited, None: e.Dropped + e.Failed, Reasons: map[string]uint64{}}
-	for reason, n := range map[string]uint64{reasonLimited: e.RateLimited, reasonRing: e.Dropped, reasonCopy: e.Failed} {
-		if n > 0 {
-			kernel.Reasons[reason] = n
-		}
-	}
-	c.Add(&kernel)
-	return c
-}
-
-// drop forgets the counts of a space that has ended.
-func (k *stacks) drop(sp *tracer.Space) {
-	if k != nil {
-		delete(k.counts, sp)
-	}
+	return s.stacks.of(number)
 }

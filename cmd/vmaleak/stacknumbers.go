@@ -1,0 +1,97 @@
+package main
+
+import (
+	"vmaleak/leak"
+	"vmaleak/symbolize/unwind"
+	"vmaleak/tracer"
+)
+
+// numbering gives stacks the ledger's numbers, and knows what they stand for.
+type numbering struct {
+	numbers map[stackKey]uint32
+	known   []*unwind.Stack // by number
+	kept    int             // frames of known
+	frames  map[*unwind.Frame]leak.Frame
+}
+
+// stackKey tells stacks apart that the document must tell apart.
+type stackKey struct {
+	id, task string
+}
+
+const (
+	maxStacks = 1 << 16 // different ones
+	maxFrames = 1 << 19 // of all of them
+)
+
+// The reasons of calls without a stack.
+const (
+	reasonLimited = "rate-limited"
+	reasonRing    = "the ring of stacks was full"
+	reasonCopy    = "the stack could not be copied"
+	reasonBehind  = "more stacks came than could be walked"
+	reasonMany    = "too many different stacks"
+)
+
+// The numbers that follow the tracer's.
+const (
+	noneBehind = tracer.StackFailed + 1 + iota
+	noneMany
+)
+
+// newNumbering numbers the stacks that are none first, as the tracer numbers them.
+func newNumbering() numbering {
+	k := numbering{numbers: map[stackKey]uint32{}, known: make([]*unwind.Stack, 1), frames: map[*unwind.Frame]leak.Frame{}}
+	for _, reason := range []string{tracer.StackLimited: reasonLimited, tracer.StackDropped: reasonRing,
+		tracer.StackFailed: reasonCopy, noneBehind: reasonBehind, noneMany: reasonMany}[1:] {
+		k.number(&unwind.Stack{ID: "none: " + reason, Status: unwind.None, Reason: reason})
+	}
+	return k
+}
+
+// number is the ledger's number of a stack.
+func (k *numbering) number(st *unwind.Stack) uint32 {
+	key := stackKey{st.ID, st.Task}
+	n, ok := k.numbers[key]
+	if !ok {
+		if len(k.known) >= maxStacks || k.kept+len(st.Frames) > maxFrames {
+			return noneMany
+		}
+		k.kept += len(st.Frames)
+		n = uint32(len(k.known))
+		k.numbers[key] = n
+		k.known = append(k.known, st)
+	}
+	return n
+}
+
+// of is the stack of a number for the document, nil for none.
+func (k *numbering) of(number uint32) *leak.Stack {
+	if int(number) >= len(k.known) || number == 0 {
+		return nil
+	}
+	st := k.known[number]
+	doc := &leak.Stack{ID: st.ID, Status: string(st.Status), Reason: str(st.Reason), Task: str(st.Task),
+		Frames: make([]leak.Frame, len(st.Frames))}
+	for i, f := range st.Frames {
+		doc.Frames[i] = k.frame(f)
+	}
+	return doc
+}
+
+// frame is f for the document: the same frames share their texts.
+func (k *numbering) frame(f *unwind.Frame) leak.Frame {
+	d, ok := k.frames[f]
+	if !ok {
+		d = leak.Frame{Kind: string(f.Kind), Function: str(f.Function), File: str(f.File), Module: str(f.Module), BuildID: str(f.BuildID)}
+		if f.Line > 0 {
+			d.Line = &f.Line
+		}
+		if f.Module != "" {
+			offset := leak.Addr(f.Offset)
+			d.Offset = &offset
+		}
+		k.frames[f] = d
+	}
+	return d
+}
