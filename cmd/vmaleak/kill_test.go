@@ -30,7 +30,7 @@ func TestKilledInTheMiddleOfAnAttach(t *testing.T) {
 				t.Fatal(err)
 			}
 			created := mustWatch(t, dir)
-			cmd := vmaleakCommand(t, "trace", "-p", strconv.Itoa(pid), "--no-save")
+			cmd := vmaleakCommand(t, "trace", "-p", strconv.Itoa(pid), "--no-save", "--attach", "yes")
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -52,7 +52,7 @@ func TestKilledInTheMiddleOfAnAttach(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			next := vmaleakCommand(t, "trace", "-p", strconv.Itoa(pid), "--json", "out.json", "-d", "300ms")
+			next := vmaleakCommand(t, "trace", "-p", strconv.Itoa(pid), "--json", "out.json", "-d", "300ms", "--attach", "yes")
 			if out, err := next.CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
