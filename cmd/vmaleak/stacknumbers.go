@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"vmaleak/leak"
 	"vmaleak/symbolize/unwind"
 	"vmaleak/tracer"
@@ -9,9 +11,12 @@ import (
 // numbering gives stacks the ledger's numbers, and knows what they stand for.
 type numbering struct {
 	numbers map[stackKey]uint32
-	known   []*unwind.Stack // by number
-	kept    int             // frames of known
+	known   []*unwind.Stack // by number; nil: free
+	free    []uint32
+	kept    int // frames of known
 	frames  map[*unwind.Frame]leak.Frame
+	inUse   func() map[uint32]bool // the numbers that the ledger still needs
+	sweepAt time.Time
 }
 
 // stackKey tells stacks apart that the document must tell apart.
@@ -22,6 +27,8 @@ type stackKey struct {
 const (
 	maxStacks = 1 << 16 // different ones
 	maxFrames = 1 << 19 // of all of them
+
+	sweepEvery = 10 * time.Second // at most, when there is no room
 )
 
 // The reasons of calls without a stack.
@@ -40,8 +47,8 @@ const (
 )
 
 // newNumbering numbers the stacks that are none first, as the tracer numbers them.
-func newNumbering() numbering {
-	k := numbering{numbers: map[stackKey]uint32{}, known: make([]*unwind.Stack, 1), frames: map[*unwind.Frame]leak.Frame{}}
+func newNumbering(inUse func() map[uint32]bool) numbering {
+	k := numbering{inUse: inUse, numbers: map[stackKey]uint32{}, known: make([]*unwind.Stack, 1), frames: map[*unwind.Frame]leak.Frame{}}
 	for _, reason := range []string{tracer.StackLimited: reasonLimited, tracer.StackDropped: reasonRing,
 		tracer.StackFailed: reasonCopy, noneBehind: reasonBehind, noneMany: reasonMany}[1:] {
 		k.number(&unwind.Stack{ID: "none: " + reason, Status: unwind.None, Reason: reason})
@@ -54,20 +61,51 @@ func (k *numbering) number(st *unwind.Stack) uint32 {
 	key := stackKey{st.ID, st.Task}
 	n, ok := k.numbers[key]
 	if !ok {
-		if len(k.known) >= maxStacks || k.kept+len(st.Frames) > maxFrames {
+		if k.full(st) {
+			k.sweep(time.Now())
+		}
+		if k.full(st) {
 			return noneMany
 		}
 		k.kept += len(st.Frames)
-		n = uint32(len(k.known))
+		if last := len(k.free) - 1; last >= 0 {
+			n, k.free = k.free[last], k.free[:last]
+			k.known[n] = st
+		} else {
+			n = uint32(len(k.known))
+			k.known = append(k.known, st)
+		}
 		k.numbers[key] = n
-		k.known = append(k.known, st)
 	}
 	return n
 }
 
+func (k *numbering) full(st *unwind.Stack) bool {
+	return len(k.known)-len(k.free) >= maxStacks || k.kept+len(st.Frames) > maxFrames
+}
+
+// sweep frees the numbers of stacks whose memory is gone, now and then.
+func (k *numbering) sweep(now time.Time) {
+	if now.Before(k.sweepAt) {
+		return
+	}
+	k.sweepAt = now.Add(sweepEvery)
+	used := k.inUse()
+	for key, n := range k.numbers {
+		if n <= noneMany || used[n] {
+			continue
+		}
+		k.kept -= len(k.known[n].Frames)
+		k.known[n] = nil
+		k.free = append(k.free, n)
+		delete(k.numbers, key)
+	}
+	clear(k.frames)
+}
+
 // of is the stack of a number for the document, nil for none.
 func (k *numbering) of(number uint32) *leak.Stack {
-	if int(number) >= len(k.known) || number == 0 {
+	if int(number) >= len(k.known) || k.known[number] == nil {
 		return nil
 	}
 	st := k.known[number]

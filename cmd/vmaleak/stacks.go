@@ -48,9 +48,9 @@ const (
 	maxJobs   = 1 << 14
 )
 
-func newStacks() *stacks {
+func newStacks(inUse func() map[uint32]bool) *stacks {
 	k := &stacks{jobs: make(chan stackJob, maxJobs), done: make(chan struct{}),
-		numbering: newNumbering(), counts: map[*tracer.Space]*leak.StackCounts{}}
+		numbering: newNumbering(inUse), counts: map[*tracer.Space]*leak.StackCounts{}}
 	go k.run()
 	return k
 }

@@ -44,7 +44,7 @@ func (s *session) start() error {
 	if why := s.tr.Backend.NoStacks; why != "" {
 		s.warn.add("no-stacks", "no stacks are taken: "+why, 1)
 	} else if s.o.takesStacks() {
-		s.stacks = newStacks()
+		s.stacks = newStacks(s.books.StacksInUse)
 	}
 	debug.FreeOSMemory() // the kernel's types, which only loading needs
 	if s.tr.Backend.Mode == tracer.EnterExit {
