@@ -89,6 +89,7 @@ static __always_inline int on_exit(struct sys_exit_ctx *ctx, __u16 op, long nr)
 	}
 	if (op == OP_SHMAT && !ERR(ctx->ret))
 		segment = mapping_of(task, ctx->ret);
+	seq = any(seq, USER_SP(regs));
 	if (acquires(op, regs, brk, ctx->ret)) {
 		now = bpf_ktime_get_ns();
 		stack = take_stack(st, task, regs, now, &wake);

@@ -65,7 +65,7 @@ static __always_inline __u32 asked_before(struct space_state *st, __u64 now)
 #define FAILED(ret) ((__u32)((__u64)(ret) >> 63))
 
 /* The same number, of which the verifier knows nothing: what follows is not verified for each. */
-static __always_inline __u32 any(__u32 number, __u32 unknown)
+static __always_inline __u64 any(__u64 number, __u64 unknown)
 {
 	number ^= unknown;
 	asm volatile("" : "+r"(number));
@@ -215,7 +215,7 @@ static __always_inline __u16 take_stack(struct space_state *st, struct task_stru
 	/* A reader that has read all of it sleeps, while the target goes on: it may exit, free what
 	 * it was called from, thaw frames of a virtual thread. */
 	waiting = bpf_ringbuf_query(&stacks, BPF_RB_AVAIL_DATA);
-	*wake = (!waiting && before < WAKEUPS) || waiting >= STACK_WAKEUP_BYTES;
+	*wake = any((!waiting && before < WAKEUPS) || waiting >= STACK_WAKEUP_BYTES, now) & 1;
 	return copy_stack(st, task, regs, now);
 }
 
