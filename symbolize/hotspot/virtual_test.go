@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestMountedVirtualThreads(t *testing.T) {
@@ -91,14 +92,17 @@ func mountedVirtualThreads(t *testing.T, home, classes string, args []string) {
 // stackOf copies the stack of a thread that waits in a system call.
 func stackOf(t *testing.T, pid, tid int) (sp uint64, stack []byte) {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/syscall", pid, tid))
-	if err != nil {
-		t.Fatal(err)
+	var fields []string // of the call: its number, six arguments, stack pointer, pc
+	for deadline := time.Now().Add(10 * time.Second); len(fields) != 9; {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/syscall", pid, tid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fields = strings.Fields(string(text)); len(fields) != 9 && time.Now().After(deadline) {
+			t.Fatalf("thread %d is in no call: %s", tid, text)
+		}
 	}
-	fields := strings.Fields(string(text)) // its number, six arguments, stack pointer, pc
-	if len(fields) != 9 {
-		t.Fatalf("thread %d is in no call: %s", tid, text)
-	}
+	var err error
 	if sp, err = strconv.ParseUint(fields[7], 0, 64); err != nil {
 		t.Fatal(err)
 	}
