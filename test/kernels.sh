@@ -14,7 +14,7 @@ CGO_ENABLED=0 go build -o "$work/vmaleak" ./cmd/vmaleak &&
 cat >"$work/run" <<'RUN'
 #!/bin/busybox sh
 # Kernels before 5.15 have the enter-exit back end only, which claims less.
-export VMALEAK_BIN=/vm/vmaleak VMALEAK_STRESS=/vm/stress VMALEAK_MAPPER=/vm/mapper
+export VMALEAK_BIN=/vm/vmaleak VMALEAK_STRESS=/vm/stress VMALEAK_MAPPER=/vm/mapper VMALEAK_PATIENCE=5m
 cd /tmp
 /vm/vmaleak doctor
 /vm/tracer.test -test.v -test.run "$TRACER_TESTS" || exit 1
