@@ -7,7 +7,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
-repeats=5 scale=1 benchtime=1s count=3 rss_after=30 netty_pairs=7 netty_seconds=15 warmup=20 bursts=15 cost_seconds=3 costs=3 starts=5 quick=
+repeats=3 scale=1 benchtime=1s count=3 rss_after=30 netty_pairs=7 netty_seconds=15 warmup=20 bursts=15 cost_seconds=3 costs=3 starts=5 quick=
 if [ "${1-}" = --quick ]; then
 	PATIENCE=0 quick=1 repeats=1 scale=3 benchtime=0.2s count=1 rss_after=3 netty_pairs=2 netty_seconds=2 warmup=4 bursts=5 cost_seconds=2 costs=1 starts=1
 elif [ $# -gt 0 ]; then
