@@ -98,6 +98,14 @@ func (s *session) header(now time.Time, brief bool) leak.Header {
 	if n := s.tr.Skipped(); n > 0 {
 		h.Warnings = append(h.Warnings, leak.Warning{Code: "programs-skipped", Message: "times the kernel skipped one of our programs: what that lost is found by its number or by an audit", Count: n})
 	}
+	if n := s.tr.Unjoined(); n > 0 {
+		h.Warnings = append(h.Warnings, leak.Warning{Code: "stacks-unjoined", Message: "stacks whose event was lost, or events whose stack was", Count: n})
+	}
+	if s.stacks != nil {
+		if n := s.stacks.likely.Load(); n > 0 {
+			h.Warnings = append(h.Warnings, leak.Warning{Code: "tasks-likely", Message: "stacks of virtual threads whose name was not read in time: they count to the only task known with the same entry, which is likely but not proven, or to none", Count: n})
+		}
+	}
 	if n := s.tr.Unfollowed(); n > 0 {
 		h.Warnings = append(h.Warnings, leak.Warning{Code: "unfollowed", Message: "events named address spaces that could not be followed", Count: n})
 	}

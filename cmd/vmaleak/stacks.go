@@ -17,8 +17,9 @@ import (
 // one goroutine beside it owns the resolver.
 type stacks struct {
 	jobs   chan stackJob
-	queued atomic.Int64 // bytes of copies in jobs
-	busy   atomic.Int64 // jobs not answered yet
+	queued atomic.Int64  // bytes of copies in jobs
+	busy   atomic.Int64  // jobs not answered yet
+	likely atomic.Uint64 // stacks of virtual threads that are named by likelihood
 	done   chan struct{}
 
 	mu      sync.Mutex
@@ -85,6 +86,7 @@ func (k *stacks) do(r *unwind.Resolver, j stackJob) {
 		j.do(r)
 	} else {
 		st := r.Resolve(j.raw)
+		k.likely.Store(r.Stats().Likely)
 		k.queued.Add(-int64(len(j.raw.Mem)))
 		k.mu.Lock()
 		k.answers = append(k.answers, stackAnswer{j.sp, j.ticket, st})
