@@ -17,9 +17,12 @@ awk '
 read -r pass fail skip <"$log.sum"
 if [ "$rc" -ne 0 ]; then
 	echo "--- the end of the full log ---"
-	# What each failed test said stands between its RUN line and its FAIL line.
-	awk '/^=== RUN/ { said = "" } { said = said $0 "\n" } /^ *--- FAIL/ { printf "%s", said; said = "" }
-		/^(panic|FAIL|fatal error)/ { print }' "$log" | grep -vE '^=== |^ *--- PASS' | tail -n 200
+	# What each failed test said; RUN, NAME and CONT lines tell whose the lines after them are.
+	awk '/^=== (RUN|NAME|CONT)/ { name = $3; next }
+		/^ *--- FAIL/ { print; printf "%s", said[$3]; next }
+		/^(panic|FAIL|fatal error)/ { print; next }
+		/^(=== | *--- )/ { next }
+		{ said[name] = said[name] $0 "\n" }' "$log" | tail -n 200
 	[ "$fail" -gt 0 ] || fail=1
 fi
 grep -hE -A3 '^ *--- SKIP' "$log" | grep -vE '^--$|^=== ' | sed 's/^/skipped: /' | head -60
