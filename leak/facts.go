@@ -15,6 +15,13 @@ type Facts struct {
 	UnverifiedBecause string
 	Effects           Effects
 	CGroup            *CGroup // nil: Process.CGroup stands
+	JVM               *JVM    // nil: Process.JVM stands
+
+	Regions  []Region // in order, disjoint; what is in none is judged by the stack that mapped it
+	Pages    []Pages  // in order, disjoint; of rows that are missing nothing is known
+	Arenas   []Arena
+	Limits   []Limit   // what growth may meet: of control groups, the host, the process
+	Counters []Counter // and of the program itself
 }
 
 // ThreadFacts is what is known of one thread. Nil and zero are unknown; a

@@ -1,0 +1,54 @@
+package leak
+
+import "vmaleak/vma"
+
+// The categories of ranges: what memory is for. The list is closed.
+const (
+	JavaHeap     = "java-heap"
+	ClassSpace   = "class-space"
+	Metaspace    = "metaspace"
+	CodeCache    = "code-cache"
+	GC           = "gc" // a collector's own tables
+	ThreadStack  = "thread-stack"
+	MallocArena  = "malloc-arena"  // a heap of malloc other than brk's: 64 MiB reserved at once in glibc
+	MallocChunk  = "malloc-chunk"  // a block that malloc mapped for itself
+	DirectBuffer = "direct-buffer" // of these: for Java's direct byte buffers, Unsafe and memory segments
+	JNIMmap      = "jni-mmap"      // mapped by a library that is neither libc nor the virtual machine
+	BrkHeap      = "brk-heap"
+	Other        = "other"
+)
+
+// Categories is the closed list, in the order in which it is shown.
+var Categories = [...]string{JavaHeap, ClassSpace, Metaspace, CodeCache, GC, ThreadStack, MallocArena, MallocChunk,
+	DirectBuffer, JNIMmap, BrkHeap, Other}
+
+// Region is addresses of which it is known, without asking who mapped them, what they are for.
+type Region struct {
+	vma.Range
+	Category string
+	Thread   vma.Thread // whose stack it is
+}
+
+// Pages is what is in memory of one committed row, in bytes.
+type Pages struct {
+	vma.Range
+	Resident, Swap, Huge uint64
+}
+
+// Arena is one heap of malloc, in bytes. Free and FreeResident count what malloc holds free inside, the latter of it
+// whole pages that are in memory: what a trim can give back.
+type Arena struct {
+	Kind         string `json:"kind"` // main (brk) or arena
+	Start        Addr   `json:"start"`
+	Committed    uint64 `json:"committed"`
+	Free         uint64 `json:"free"`
+	FreeResident uint64 `json:"free_resident"`
+}
+
+// Counter is what the target itself counts against a limit of its own.
+type Counter struct {
+	Name    string  `json:"name"`    // Netty direct memory, NIO direct memory
+	Counter string  `json:"counter"` // where it was read: io.netty.util.internal.PlatformDependent.DIRECT_MEMORY_COUNTER
+	Used    *uint64 `json:"used"`
+	Limit   *uint64 `json:"limit"`
+}
