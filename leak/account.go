@@ -26,9 +26,10 @@ type account struct {
 	acquired, released uint64
 	calls              uint64
 	by                 []share
-	left               uint64 // scratch: calls with a byte left, or bytes of rows
-	held, committed    uint64 // scratch of build: of the rows
-	last               int64  // scratch of build: the latest call with a byte left
+	left               uint64  // scratch: calls with a byte left, or bytes of rows
+	held, committed    uint64  // scratch of build: of the rows
+	last               int64   // scratch of build: the latest call with a byte left
+	category           *string // scratch of build: of all rows; "" if they differ
 }
 
 // share is bytes released by one thread, nil for nobody known.
@@ -61,6 +62,15 @@ func (a *account) release(n uint64, t *thread) {
 		}
 	}
 	a.by = append(a.by, share{t, n})
+}
+
+// of says that a holds a row of that category.
+func (a *account) of(category *string) {
+	if a.category == nil {
+		a.category = category
+	} else if a.category != category {
+		a.category = &mixed
+	}
 }
 
 // add folds o into a.

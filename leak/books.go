@@ -104,6 +104,9 @@ func (b *builder) accounts(i int, t *thread) {
 		if t.task {
 			d.Task = &t.pool
 		}
+		if a.category != &mixed {
+			d.Category = a.category
+		}
 		var nobody uint64
 		for _, s := range a.by {
 			if j, ok := b.index[s.t]; ok && s.t != nil {

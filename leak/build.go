@@ -93,6 +93,11 @@ type builder struct {
 	likely   map[uint64]string // the only named pool that maps this size
 	stacks   stacks
 	rebooked uint64
+
+	regions  []Region // in order, disjoint
+	arenas   []Arena
+	layout   *shapes // once it is asked for
+	purposes map[uint32]purpose
 }
 
 // tally counts the rows of one thread.
@@ -136,6 +141,7 @@ func (b *builder) build(f Facts) {
 		n := *f.Resident
 		b.e.Totals.Resident, s.resident = &n, &n
 	}
+	b.regions, b.arenas = sorted(f.Regions), f.Arenas
 	b.stacks = stacks{ask: s.ledger.opt.Stack, asked: map[uint32]*named{}}
 	b.e.Events.Stacks.Pending += s.ledger.pendingOf(s)
 	b.threads(f.Threads)

@@ -41,11 +41,11 @@ func (b *builder) mappings() {
 	pieces := map[callOf]bool{}
 	for t := range s.allBooks() {
 		for _, acc := range t.accounts {
-			acc.left, acc.held, acc.committed, acc.last = 0, 0, 0, 0
+			acc.left, acc.held, acc.committed, acc.last, acc.category = 0, 0, 0, 0, nil
 		}
 	}
 	s.rows(func(a *vma.Area, floating bool) bool {
-		length, committed := a.Len(), a.Committed()
+		length, committed, category := a.Len(), a.Committed(), categoryPointer(b.category(a))
 		tot.Mapped += length
 		tot.Committed += committed
 		var t *thread
@@ -70,6 +70,7 @@ func (b *builder) mappings() {
 				acc.held += length
 				acc.committed += committed
 				acc.last = max(acc.last, a.At)
+				acc.of(category)
 			}
 		case vma.Inherited:
 			tot.Inherited += length
@@ -82,7 +83,8 @@ func (b *builder) mappings() {
 			return true
 		}
 		m := Mapping{Length: length, Prot: protNames[a.Prot&7], Kind: a.Kind.String(), Origin: a.Origin.String(),
-			Calls: a.Calls, Committed: committed, Stack: b.stacks.id(s.ledger.stackOf(a.Stack))}
+			Calls: a.Calls, Committed: committed,
+			Stack: b.stacks.id(s.ledger.stackOf(a.Stack)), Category: category}
 		if !floating {
 			addrs = append(addrs, Addr(a.Start), Addr(a.End))
 			m.Start, m.End = &addrs[len(addrs)-2], &addrs[len(addrs)-1]
