@@ -19,6 +19,9 @@ func mustStack(text string) *Stack {
 		if native {
 			f.Kind, f.Module = "native", &module
 		}
+		if native && name == "mmap" { // as where libc has debug symbols
+			f.Kind = "inlined"
+		}
 		if name != "?" {
 			f.Function = &name
 		}

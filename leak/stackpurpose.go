@@ -34,7 +34,7 @@ func purposeOf(st *Stack) purpose {
 	for i := range st.Frames {
 		f := &st.Frames[i]
 		name := function(f)
-		if f.Kind == "java" || f.Kind == "inlined" {
+		if f.Kind == "java" || f.Kind == "inlined" && f.Module == nil {
 			if java++; java > maxJavaFrames {
 				break
 			}
