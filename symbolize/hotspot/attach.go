@@ -29,6 +29,10 @@ type VM struct {
 	heap  *heap           // nil until an object is looked at
 	walk  walkLayout
 	cont  contLayout
+	graph classGraph
+
+	findLocals func() (map[string]uint64, error) // nil: there is no file to look in
+	locals     map[string]uint64                 // nil until one is asked for
 	threadList
 	namer
 }
@@ -36,7 +40,7 @@ type VM struct {
 // Attach makes the VM that runs in the process pid readable. The errors are ErrNotHotSpot (no HotSpot VM; a process that has
 // just begun may still load one), ErrNotReady (try again), or those of reading the process. The process notices nothing.
 func Attach(pid int) (*VM, error) {
-	base, err := findLibjvm(pid)
+	base, mapping, err := findLibjvm(pid)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +49,12 @@ func Attach(pid int) (*VM, error) {
 	if err != nil {
 		return nil, fmt.Errorf("libjvm.so at %#x of process %d: %w", base, pid, err)
 	}
-	return New(mem, im.symbol)
+	vm, err := New(mem, im.symbol)
+	if err != nil {
+		return nil, err
+	}
+	vm.findLocals = func() (map[string]uint64, error) { return localSymbols(pid, mapping, im.bias, localNames) }
+	return vm, nil
 }
 
 // New makes a VM readable whose memory is mem and whose libjvm.so's symbols are at the addresses that symbol tells.
@@ -96,21 +105,21 @@ func (vm *VM) Version() Version { return vm.version }
 // find begins a row of look-ups in the VM's tables.
 func (vm *VM) find() *finder { return &finder{table: vm.table} }
 
-func findLibjvm(pid int) (uint64, error) {
+func findLibjvm(pid int) (base uint64, mapping string, err error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer f.Close()
-	base, err := parseLibjvm(f)
+	base, mapping, err = parseLibjvm(f)
 	if err != nil {
-		return 0, fmt.Errorf("process %d: %w", pid, err)
+		return 0, "", fmt.Errorf("process %d: %w", pid, err)
 	}
-	return base, nil
+	return base, mapping, nil
 }
 
-// parseLibjvm finds where the first byte of libjvm.so is mapped.
-func parseLibjvm(maps io.Reader) (uint64, error) {
+// parseLibjvm finds where the first byte of libjvm.so is mapped, and the mapping's range as /proc writes it.
+func parseLibjvm(maps io.Reader) (base uint64, mapping string, err error) {
 	lines := bufio.NewScanner(maps)
 	for lines.Scan() {
 		// start-end perm offset dev inode path
@@ -120,20 +129,20 @@ func parseLibjvm(maps io.Reader) (uint64, error) {
 		}
 		name := path.Base(strings.TrimSuffix(strings.TrimSpace(parts[5]), " (deleted)"))
 		if strings.HasPrefix(name, "libj9vm") { // OpenJ9 has a libjvm.so too
-			return 0, fmt.Errorf("%w: OpenJ9 (%s)", ErrNotHotSpot, name)
+			return 0, "", fmt.Errorf("%w: OpenJ9 (%s)", ErrNotHotSpot, name)
 		}
 		if name != "libjvm.so" || strings.Trim(parts[2], "0") != "" {
 			continue
 		}
 		start, _, _ := strings.Cut(parts[0], "-")
 		if base, err := strconv.ParseUint(start, 16, 64); err == nil && base != 0 {
-			return base, nil
+			return base, parts[0], nil
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return 0, fmt.Errorf("maps: %w", err)
+		return 0, "", fmt.Errorf("maps: %w", err)
 	}
-	return 0, fmt.Errorf("%w: no libjvm.so is mapped", ErrNotHotSpot)
+	return 0, "", fmt.Errorf("%w: no libjvm.so is mapped", ErrNotHotSpot)
 }
 
 func le16(p []byte) uint16 { return binary.LittleEndian.Uint16(p) }

@@ -43,11 +43,11 @@ func TestNoHotSpot(t *testing.T) {
 		"OpenJ9": "7f00-7f01 r--p 00000000 00:00 1 /opt/java/lib/default/libj9vm29.so\n7f01-7f02 r--p 00000000 00:00 1 /opt/java/lib/server/libjvm.so\n",
 		"none":   "7f00-7f01 r--p 00000000 00:00 1 /lib/libjvm.so.1\n7f00-7f01 r--p 00001000 00:00 1 /lib/libjvm.so\n7f00-7f01 rw-p 00000000 00:00 0\n",
 	} {
-		if base, err := parseLibjvm(strings.NewReader(maps)); !errors.Is(err, ErrNotHotSpot) {
+		if base, _, err := parseLibjvm(strings.NewReader(maps)); !errors.Is(err, ErrNotHotSpot) {
 			t.Errorf("%s: %#x, %v", name, base, err)
 		}
 	}
-	base, err := parseLibjvm(strings.NewReader("7f00-7f01 r--p 00000000 00:00 1                    /a dir/libjvm.so (deleted)\n"))
+	base, _, err := parseLibjvm(strings.NewReader("7f00-7f01 r--p 00000000 00:00 1                    /a dir/libjvm.so (deleted)\n"))
 	if err != nil || base != 0x7f00 {
 		t.Errorf("deleted: %#x, %v", base, err)
 	}

@@ -16,7 +16,8 @@ const (
 // codeHeap is a part of the code cache. It is reserved once; what is committed of it grows.
 type codeHeap struct {
 	low, high uint64 // of the reserved range
-	segmap    uint64
+	segmap    uint64 // its segment map, reserved up to segmapEnd
+	segmapEnd uint64
 	shift     uint8 // log2 of a segment's size
 }
 
@@ -54,13 +55,13 @@ func (vm *VM) readCodeCache() (*codeCache, error) {
 		if heap == 0 {
 			return nil, fmt.Errorf("%w: its code heaps are not made yet", ErrNotReady)
 		}
-		var p [4]uint64
-		for j, at := range []uint64{heap + memory + low, heap + memory + high, heap + segmap + low, heap + shift} {
+		var p [5]uint64
+		for j, at := range []uint64{heap + memory + low, heap + memory + high, heap + segmap + low, heap + shift, heap + segmap + high} {
 			if p[j], err = vm.u64(at); err != nil {
 				return nil, fmt.Errorf("code heap %d: %w", i, err)
 			}
 		}
-		h := codeHeap{low: p[0], high: p[1], segmap: p[2], shift: uint8(p[3])}
+		h := codeHeap{low: p[0], high: p[1], segmap: p[2], shift: uint8(p[3]), segmapEnd: p[4]}
 		if h.low == 0 || h.segmap == 0 {
 			return nil, fmt.Errorf("%w: its code heaps are empty", ErrNotReady)
 		}
