@@ -40,6 +40,10 @@ func play(part string) error {
 		}
 	case "threads": // a thread per line of stdin: its comm; "-": the last one ends
 		return playThreads()
+	case "pages": // lie still, with known pages touched
+		if err := playPages(); err != nil {
+			return err
+		}
 	case "zombie": // a child that is never waited for
 		p, err := os.StartProcess("/bin/true", []string{"true"}, &os.ProcAttr{})
 		if err != nil {
