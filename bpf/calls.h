@@ -92,7 +92,7 @@ static __always_inline int on_exit(struct sys_exit_ctx *ctx, __u16 op, long nr)
 	seq = any(seq, USER_SP(regs));
 	if (acquires(op, regs, brk, ctx->ret)) {
 		now = bpf_ktime_get_ns();
-		stack = take_stack(st, task, regs, now, &wake);
+		stack = take_stack(st, &st->stack_window, task, regs, now, &wake);
 	}
 	e = reserve(st, ref->space, op, seq);
 	if (!e)

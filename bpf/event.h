@@ -22,6 +22,26 @@ enum op {
 	OP_VOID,
 	OP_SHARE, /* vfork, CLONE_VM: ret is a further tgid of this space */
 	OP_END,	  /* exit_mmap: nothing comes after */
+	OP_BLOCK, /* a function of malloc returned: addr, len: the block; new_len: its id, 0 = none
+		     or not followed; target: id of the block that realloc took; ret: id of one at
+		     the same address whose end was not seen; flags: enum block_flags */
+	OP_UNBLOCK, /* free was called: target: the block's id */
+};
+
+enum block_flags {
+	BLOCK_FAILED = 1, /* there is no block */
+	BLOCK_UNTRACKED,  /* there is, but no room in the table */
+};
+
+/* What the functions of malloc's family have in common. */
+enum malloc_call {
+	CALL_MALLOC = 1,   /* (size) */
+	CALL_CALLOC,	   /* (n, size) */
+	CALL_REALLOC,	   /* (block, size) */
+	CALL_REALLOCARRAY, /* (block, n, size) */
+	CALL_ALIGNED,	   /* (alignment, size) */
+	CALL_POSIX,	   /* (result, alignment, size) */
+	CALL_FREE,	   /* (block) */
 };
 
 /* When a record was made. Only the enter-exit back end makes PHASE_ENTER. */
@@ -129,12 +149,17 @@ struct space_state {
 	__u64 stacks_limited;
 	__u64 stacks_dropped;
 	__u64 stacks_failed;
-	__u64 stack_window; /* number of the window, and the stacks asked for in it (32 bits) */
-	__u32 gen;	    /* raised by each claim: an mm pointer may be used again */
+	__u64 stack_window;   /* number of the window, and the stacks asked for in it (32 bits) */
+	__u64 block_window;   /* the same for blocks of malloc, which must not use up the others' */
+	__u64 blocks;	      /* ids given to blocks of malloc */
+	__u64 blocks_dropped; /* records of blocks that found the ring full */
+	__u64 blocks_untracked; /* blocks for which the table had no room */
+	__u64 blocks_missed;	/* calls of malloc whose return was not seen */
+	__u32 gen;		/* raised by each claim: an mm pointer may be used again */
 	__u32 status;
 	__u32 tgid; /* of the claim */
 	__u32 pad;
 };
-_Static_assert(sizeof(struct space_state) == 232, "struct space_state is an ABI");
+_Static_assert(sizeof(struct space_state) == 272, "struct space_state is an ABI");
 
 #endif

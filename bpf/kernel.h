@@ -79,6 +79,11 @@ struct pt_regs {
 #define ARG2(regs) ((regs)->dx)
 #define ARG3(regs) ((regs)->r10)
 #define ARG4(regs) ((regs)->r8)
+#define PARM0(regs) ((regs)->di) /* of a function, not of a call of the kernel */
+#define PARM1(regs) ((regs)->si)
+#define PARM2(regs) ((regs)->dx)
+#define RETURNED(regs) ((regs)->ax)
+#define RETURN_SLOT 8					 /* what a return takes off the stack */
 #define IS_COMPAT(task) ((task)->thread_info.status & 2) /* TS_COMPAT */
 #define NR_mmap 9
 #define NR_mprotect 10
@@ -124,6 +129,11 @@ struct pt_regs {
 #define ARG2(regs) ((regs)->regs[2])
 #define ARG3(regs) ((regs)->regs[3])
 #define ARG4(regs) ((regs)->regs[4])
+#define PARM0(regs) ((regs)->regs[0])
+#define PARM1(regs) ((regs)->regs[1])
+#define PARM2(regs) ((regs)->regs[2])
+#define RETURNED(regs) ((regs)->regs[0])
+#define RETURN_SLOT 0
 #define IS_COMPAT(task) ((task)->thread_info.flags & (1 << 22)) /* TIF_32BIT */
 #define NR_io_setup 0
 #define NR_io_destroy 1

@@ -40,7 +40,8 @@ static __always_inline __u32 claim(struct mm_struct *mm, __u32 tgid, struct spac
 	st->lockseq = st->completed = st->dropped = st->missed = st->skipped = 0;
 	st->madvise = st->dontfork = st->unfollowed = 0;
 	st->stacks_taken = st->stacks_limited = st->stacks_dropped = st->stacks_failed = 0;
-	st->stack_window = 0;
+	st->stack_window = st->block_window = 0;
+	st->blocks = st->blocks_dropped = st->blocks_untracked = st->blocks_missed = 0;
 	for (int i = 0; i < UNTRACED_MAX; i++)
 		st->untraced[i] = 0;
 	st->mm = key;

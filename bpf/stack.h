@@ -50,15 +50,15 @@ static __always_inline bool acquires(__u16 op, struct pt_regs *regs, __u64 brk, 
 	return false;
 }
 
-/* How many stacks this space has asked for in the current window, this one not counted. The window
+/* How many stacks a space has asked for in the current window, this one not counted. The window
  * is the upper half of the word: a change of both at once is one write. */
-static __always_inline __u32 asked_before(struct space_state *st, __u64 now)
+static __always_inline __u32 asked_before(__u64 *word, __u64 now)
 {
-	__u64 was = *(volatile __u64 *)&st->stack_window, window = (now / WINDOW_NS) << 32;
+	__u64 was = *(volatile __u64 *)word, window = (now / WINDOW_NS) << 32;
 
 	if (was >> 32 != window >> 32)
-		__sync_val_compare_and_swap(&st->stack_window, was, window);
-	return __sync_fetch_and_add(&st->stack_window, 1);
+		__sync_val_compare_and_swap(word, was, window);
+	return __sync_fetch_and_add(word, 1);
 }
 
 /* Whether a read failed, as a number: the verifier follows each branch to the end. */
@@ -201,11 +201,13 @@ static __always_inline __u16 copy_stack(struct space_state *st, struct task_stru
 }
 _Static_assert(PIECES_MAX == 17, "ROOM for each");
 
-/* The stack for the event of a call, if it is to have one; wake says whether the reader should. */
-static __always_inline __u16 take_stack(struct space_state *st, struct task_struct *task,
-					struct pt_regs *regs, __u64 now, bool *wake)
+/* The stack for the event of a call, if it is to have one, counted in the given window; wake says
+ * whether the reader should. */
+static __always_inline __u16 take_stack(struct space_state *st, __u64 *window_word,
+					struct task_struct *task, struct pt_regs *regs, __u64 now,
+					bool *wake)
 {
-	__u32 before = asked_before(st, now);
+	__u32 before = asked_before(window_word, now);
 	__u64 waiting;
 
 	if (before >= (stack_rate + WINDOWS - 1) / WINDOWS) {

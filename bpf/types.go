@@ -8,6 +8,8 @@ type (
 	SpaceState = vmaleakSpaceState
 	SpaceRef   = vmaleakSpaceRef
 	Stack      = vmaleakStack
+	BlockKey   = vmaleakBlockKey
+	Block      = vmaleakBlock
 )
 
 // StackTaken is the value of Event.Stack that promises a Stack; StackPiece the
@@ -26,6 +28,9 @@ const (
 	OpVoid  = uint16(vmaleakOpOP_VOID)
 	OpShare = uint16(vmaleakOpOP_SHARE)
 	OpEnd   = uint16(vmaleakOpOP_END)
+
+	OpBlock   = uint16(vmaleakOpOP_BLOCK)
+	OpUnblock = uint16(vmaleakOpOP_UNBLOCK)
 
 	PhaseEnter = uint16(vmaleakPhasePHASE_ENTER)
 )
@@ -50,3 +55,21 @@ const (
 
 // Load returns the compiled programs and maps, not yet in the kernel.
 func Load() (*ebpf.CollectionSpec, error) { return loadVmaleak() }
+
+// Values of Event.Flags of an OpBlock.
+const (
+	BlockFailed    = uint32(vmaleakBlockFlagsBLOCK_FAILED)
+	BlockUntracked = uint32(vmaleakBlockFlagsBLOCK_UNTRACKED)
+)
+
+// What the functions of malloc's family have in common, by the order of their arguments; the lower byte of a
+// probe's cookie.
+const (
+	CallMalloc       = uint64(vmaleakMallocCallCALL_MALLOC)
+	CallCalloc       = uint64(vmaleakMallocCallCALL_CALLOC)
+	CallRealloc      = uint64(vmaleakMallocCallCALL_REALLOC)
+	CallReallocarray = uint64(vmaleakMallocCallCALL_REALLOCARRAY)
+	CallAligned      = uint64(vmaleakMallocCallCALL_ALIGNED)
+	CallPosix        = uint64(vmaleakMallocCallCALL_POSIX)
+	CallFree         = uint64(vmaleakMallocCallCALL_FREE)
+)

@@ -7,9 +7,13 @@
 #include "calls.h"
 #include "life.h"
 #include "plain.h"
+#include "malloc.h"
 
 /* bpf2go exports the types that something names. */
 const struct event *unused_event __attribute__((unused));
+const struct block *unused_block __attribute__((unused));
+const enum malloc_call *unused_malloc_call __attribute__((unused));
+const enum block_flags *unused_block_flags __attribute__((unused));
 const struct space_state *unused_state __attribute__((unused));
 const enum op *unused_op __attribute__((unused));
 const enum phase *unused_phase __attribute__((unused));

@@ -13,6 +13,29 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type vmaleakBlock struct {
+	_       structs.HostLayout
+	Id      uint64
+	Size    uint64
+	TimeNs  uint64
+	StartNs uint64
+	Tid     uint32
+	Gen     uint32
+}
+
+type vmaleakBlockFlags uint32
+
+const (
+	vmaleakBlockFlagsBLOCK_FAILED    vmaleakBlockFlags = 1
+	vmaleakBlockFlagsBLOCK_UNTRACKED vmaleakBlockFlags = 2
+)
+
+type vmaleakBlockKey struct {
+	_    structs.HostLayout
+	Mm   uint64
+	Addr uint64
+}
+
 type vmaleakEvent struct {
 	_       structs.HostLayout
 	Seq     uint64
@@ -35,6 +58,18 @@ type vmaleakEvent struct {
 	Stack   uint16
 }
 
+type vmaleakMallocCall uint32
+
+const (
+	vmaleakMallocCallCALL_MALLOC       vmaleakMallocCall = 1
+	vmaleakMallocCallCALL_CALLOC       vmaleakMallocCall = 2
+	vmaleakMallocCallCALL_REALLOC      vmaleakMallocCall = 3
+	vmaleakMallocCallCALL_REALLOCARRAY vmaleakMallocCall = 4
+	vmaleakMallocCallCALL_ALIGNED      vmaleakMallocCall = 5
+	vmaleakMallocCallCALL_POSIX        vmaleakMallocCall = 6
+	vmaleakMallocCallCALL_FREE         vmaleakMallocCall = 7
+)
+
 type vmaleakOp uint32
 
 const (
@@ -53,6 +88,8 @@ const (
 	vmaleakOpOP_VOID             vmaleakOp = 13
 	vmaleakOpOP_SHARE            vmaleakOp = 14
 	vmaleakOpOP_END              vmaleakOp = 15
+	vmaleakOpOP_BLOCK            vmaleakOp = 16
+	vmaleakOpOP_UNBLOCK          vmaleakOp = 17
 )
 
 type vmaleakPhase uint32
@@ -69,26 +106,31 @@ type vmaleakSpaceRef struct {
 }
 
 type vmaleakSpaceState struct {
-	_             structs.HostLayout
-	Lockseq       uint64
-	Completed     uint64
-	Dropped       uint64
-	Missed        uint64
-	Skipped       uint64
-	Madvise       uint64
-	Dontfork      uint64
-	Unfollowed    uint64
-	Untraced      [13]uint64
-	Mm            uint64
-	StacksTaken   uint64
-	StacksLimited uint64
-	StacksDropped uint64
-	StacksFailed  uint64
-	StackWindow   uint64
-	Gen           uint32
-	Status        uint32
-	Tgid          uint32
-	Pad           uint32
+	_               structs.HostLayout
+	Lockseq         uint64
+	Completed       uint64
+	Dropped         uint64
+	Missed          uint64
+	Skipped         uint64
+	Madvise         uint64
+	Dontfork        uint64
+	Unfollowed      uint64
+	Untraced        [13]uint64
+	Mm              uint64
+	StacksTaken     uint64
+	StacksLimited   uint64
+	StacksDropped   uint64
+	StacksFailed    uint64
+	StackWindow     uint64
+	BlockWindow     uint64
+	Blocks          uint64
+	BlocksDropped   uint64
+	BlocksUntracked uint64
+	BlocksMissed    uint64
+	Gen             uint32
+	Status          uint32
+	Tgid            uint32
+	Pad             uint32
 }
 
 type vmaleakSpaceStatus uint32
@@ -152,15 +194,21 @@ const (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	vmaleakMapBlocks                  = "blocks"
 	vmaleakMapCalls                   = "calls"
 	vmaleakMapEvents                  = "events"
 	vmaleakMapFollowed                = "followed"
+	vmaleakMapLooked                  = "looked"
+	vmaleakMapPendings                = "pendings"
 	vmaleakMapSpaces                  = "spaces"
 	vmaleakMapStacks                  = "stacks"
 	vmaleakMapStates                  = "states"
 	vmaleakMapUnclaimed               = "unclaimed"
 	vmaleakProgLockFour               = "lock_four"
 	vmaleakProgLockThree              = "lock_three"
+	vmaleakProgMallocEnter            = "malloc_enter"
+	vmaleakProgMallocReturn           = "malloc_return"
+	vmaleakProgMallocSession          = "malloc_session"
 	vmaleakProgPlainEnterBrk          = "plain_enter_brk"
 	vmaleakProgPlainEnterMmap         = "plain_enter_mmap"
 	vmaleakProgPlainEnterMprotect     = "plain_enter_mprotect"
@@ -195,10 +243,14 @@ const (
 	vmaleakProgTaskExec               = "task_exec"
 	vmaleakProgTaskExit               = "task_exit"
 	vmaleakProgTaskFork               = "task_fork"
+	vmaleakVarMallocMin               = "malloc_min"
 	vmaleakVarNoExitMmap              = "no_exit_mmap"
 	vmaleakVarStackMin                = "stack_min"
 	vmaleakVarStackRate               = "stack_rate"
+	vmaleakVarUnusedBlock             = "unused_block"
+	vmaleakVarUnusedBlockFlags        = "unused_block_flags"
 	vmaleakVarUnusedEvent             = "unused_event"
+	vmaleakVarUnusedMallocCall        = "unused_malloc_call"
 	vmaleakVarUnusedOp                = "unused_op"
 	vmaleakVarUnusedPhase             = "unused_phase"
 	vmaleakVarUnusedStack             = "unused_stack"
@@ -252,6 +304,9 @@ type vmaleakSpecs struct {
 type vmaleakProgramSpecs struct {
 	LockFour               *ebpf.ProgramSpec `ebpf:"lock_four"`
 	LockThree              *ebpf.ProgramSpec `ebpf:"lock_three"`
+	MallocEnter            *ebpf.ProgramSpec `ebpf:"malloc_enter"`
+	MallocReturn           *ebpf.ProgramSpec `ebpf:"malloc_return"`
+	MallocSession          *ebpf.ProgramSpec `ebpf:"malloc_session"`
 	PlainEnterBrk          *ebpf.ProgramSpec `ebpf:"plain_enter_brk"`
 	PlainEnterMmap         *ebpf.ProgramSpec `ebpf:"plain_enter_mmap"`
 	PlainEnterMprotect     *ebpf.ProgramSpec `ebpf:"plain_enter_mprotect"`
@@ -292,9 +347,12 @@ type vmaleakProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type vmaleakMapSpecs struct {
+	Blocks    *ebpf.MapSpec `ebpf:"blocks"`
 	Calls     *ebpf.MapSpec `ebpf:"calls"`
 	Events    *ebpf.MapSpec `ebpf:"events"`
 	Followed  *ebpf.MapSpec `ebpf:"followed"`
+	Looked    *ebpf.MapSpec `ebpf:"looked"`
+	Pendings  *ebpf.MapSpec `ebpf:"pendings"`
 	Spaces    *ebpf.MapSpec `ebpf:"spaces"`
 	Stacks    *ebpf.MapSpec `ebpf:"stacks"`
 	States    *ebpf.MapSpec `ebpf:"states"`
@@ -305,10 +363,14 @@ type vmaleakMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type vmaleakVariableSpecs struct {
+	MallocMin         *ebpf.VariableSpec `ebpf:"malloc_min"`
 	NoExitMmap        *ebpf.VariableSpec `ebpf:"no_exit_mmap"`
 	StackMin          *ebpf.VariableSpec `ebpf:"stack_min"`
 	StackRate         *ebpf.VariableSpec `ebpf:"stack_rate"`
+	UnusedBlock       *ebpf.VariableSpec `ebpf:"unused_block"`
+	UnusedBlockFlags  *ebpf.VariableSpec `ebpf:"unused_block_flags"`
 	UnusedEvent       *ebpf.VariableSpec `ebpf:"unused_event"`
+	UnusedMallocCall  *ebpf.VariableSpec `ebpf:"unused_malloc_call"`
 	UnusedOp          *ebpf.VariableSpec `ebpf:"unused_op"`
 	UnusedPhase       *ebpf.VariableSpec `ebpf:"unused_phase"`
 	UnusedStack       *ebpf.VariableSpec `ebpf:"unused_stack"`
@@ -338,9 +400,12 @@ func (o *vmaleakObjects) Close() error {
 //
 // It can be passed to loadVmaleakObjects or ebpf.CollectionSpec.LoadAndAssign.
 type vmaleakMaps struct {
+	Blocks    *ebpf.Map `ebpf:"blocks"`
 	Calls     *ebpf.Map `ebpf:"calls"`
 	Events    *ebpf.Map `ebpf:"events"`
 	Followed  *ebpf.Map `ebpf:"followed"`
+	Looked    *ebpf.Map `ebpf:"looked"`
+	Pendings  *ebpf.Map `ebpf:"pendings"`
 	Spaces    *ebpf.Map `ebpf:"spaces"`
 	Stacks    *ebpf.Map `ebpf:"stacks"`
 	States    *ebpf.Map `ebpf:"states"`
@@ -349,9 +414,12 @@ type vmaleakMaps struct {
 
 func (m *vmaleakMaps) Close() error {
 	return _VmaleakClose(
+		m.Blocks,
 		m.Calls,
 		m.Events,
 		m.Followed,
+		m.Looked,
+		m.Pendings,
 		m.Spaces,
 		m.Stacks,
 		m.States,
@@ -363,10 +431,14 @@ func (m *vmaleakMaps) Close() error {
 //
 // It can be passed to loadVmaleakObjects or ebpf.CollectionSpec.LoadAndAssign.
 type vmaleakVariables struct {
+	MallocMin         *ebpf.Variable `ebpf:"malloc_min"`
 	NoExitMmap        *ebpf.Variable `ebpf:"no_exit_mmap"`
 	StackMin          *ebpf.Variable `ebpf:"stack_min"`
 	StackRate         *ebpf.Variable `ebpf:"stack_rate"`
+	UnusedBlock       *ebpf.Variable `ebpf:"unused_block"`
+	UnusedBlockFlags  *ebpf.Variable `ebpf:"unused_block_flags"`
 	UnusedEvent       *ebpf.Variable `ebpf:"unused_event"`
+	UnusedMallocCall  *ebpf.Variable `ebpf:"unused_malloc_call"`
 	UnusedOp          *ebpf.Variable `ebpf:"unused_op"`
 	UnusedPhase       *ebpf.Variable `ebpf:"unused_phase"`
 	UnusedStack       *ebpf.Variable `ebpf:"unused_stack"`
@@ -382,6 +454,9 @@ type vmaleakVariables struct {
 type vmaleakPrograms struct {
 	LockFour               *ebpf.Program `ebpf:"lock_four"`
 	LockThree              *ebpf.Program `ebpf:"lock_three"`
+	MallocEnter            *ebpf.Program `ebpf:"malloc_enter"`
+	MallocReturn           *ebpf.Program `ebpf:"malloc_return"`
+	MallocSession          *ebpf.Program `ebpf:"malloc_session"`
 	PlainEnterBrk          *ebpf.Program `ebpf:"plain_enter_brk"`
 	PlainEnterMmap         *ebpf.Program `ebpf:"plain_enter_mmap"`
 	PlainEnterMprotect     *ebpf.Program `ebpf:"plain_enter_mprotect"`
@@ -422,6 +497,9 @@ func (p *vmaleakPrograms) Close() error {
 	return _VmaleakClose(
 		p.LockFour,
 		p.LockThree,
+		p.MallocEnter,
+		p.MallocReturn,
+		p.MallocSession,
 		p.PlainEnterBrk,
 		p.PlainEnterMmap,
 		p.PlainEnterMprotect,

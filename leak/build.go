@@ -76,7 +76,7 @@ func (l *Ledger) Snapshot(at time.Time, h Header, facts func(s *Space) Facts) *S
 // retain keeps the entry of an ended space and drops what it was made of.
 func (s *Space) retain(e *Entry) {
 	s.entry = e
-	s.vm, s.threads, s.lastT, s.touched, s.poolsGone, s.floats, s.series = nil, nil, nil, nil, nil, nil, nil
+	s.vm, s.threads, s.lastT, s.touched, s.poolsGone, s.floats, s.series, s.blocks = nil, nil, nil, nil, nil, nil, nil, nil
 	s.all = track{}
 }
 
@@ -152,6 +152,7 @@ func (b *builder) build(f Facts) {
 	if !b.h.Brief {
 		b.series()
 	}
+	b.blocks(f.Blocks)
 	b.e.Stacks = b.stacks.list()
 }
 

@@ -47,6 +47,11 @@ func (e *Entry) checkStacks() error {
 			return fmt.Errorf("pool %q: %w", e.Pools[i].Name, err)
 		}
 	}
+	if e.Blocks != nil {
+		if err := e.Blocks.check(known, e.brief); err != nil {
+			return fmt.Errorf("blocks of malloc: %w", err)
+		}
+	}
 	accounts := map[string]uint64{}
 	for i := range e.Accounts {
 		a := &e.Accounts[i]

@@ -45,6 +45,7 @@ type Entry struct {
 	Retained    []Retained  `json:"retained"`
 	Floor       *Floor      `json:"detection_floor"`
 	Series      []Series    `json:"series"`
+	Blocks      *Blocks     `json:"blocks"` // of malloc; nil where they are not followed
 
 	brief bool
 }

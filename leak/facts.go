@@ -22,6 +22,8 @@ type Facts struct {
 	Arenas   []Arena
 	Limits   []Limit   // what growth may meet: of control groups, the host, the process
 	Counters []Counter // and of the program itself
+
+	Blocks *BlockFacts // nil: blocks of malloc are not asked for
 }
 
 // ThreadFacts is what is known of one thread. Nil and zero are unknown; a

@@ -19,6 +19,12 @@ func (l *Ledger) StacksInUse() map[uint32]bool {
 					used[k.stack] = true
 				}
 			}
+			if s.blocks != nil {
+				s.blocks.fold(func(a *blockSum) bool { return a.count == 0 })
+				for k := range s.blocks.accounts {
+					used[k.stack] = true
+				}
+			}
 			for a := range s.vm.All() {
 				used[l.stackOf(a.Stack)] = true
 			}

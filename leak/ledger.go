@@ -49,7 +49,7 @@ type Ledger struct {
 // New makes an empty ledger.
 func New(o Options) *Ledger {
 	o.defaults()
-	return &Ledger{opt: o, tickets: tickets{pending: map[uint32]*pending{}, known: map[uint32]known{}, tasks: map[uint32]string{}}}
+	return &Ledger{opt: o, tickets: tickets{pending: map[uint32]*pending{}, waiting: map[uint32]*waiting{}, known: map[uint32]known{}, tasks: map[uint32]string{}}}
 }
 
 // Process is what is known of the process behind a space. Zero values are
@@ -84,6 +84,9 @@ func (l *Ledger) Open(p Process, vm *vma.Space, at time.Time) *Space {
 	s := &Space{ledger: l, p: p, vm: vm, openedAt: at, lastAt: at.UnixNano(),
 		threads: map[vma.Thread]*thread{}, poolsGone: map[string]*track{}}
 	s.Rebase()
+	if p.Parent != "" {
+		s.inheritBlocks(l)
+	}
 	l.live = append(l.live, s)
 	return s
 }

@@ -29,6 +29,7 @@ type Space struct {
 	all                     track
 	series                  []tickPoint
 	resident                *uint64 // last known
+	blocks                  *blocks // of malloc, nil: none were told of
 
 	endedBy string
 	endedAt time.Time

@@ -34,8 +34,9 @@ type known struct {
 type tickets struct {
 	pending map[uint32]*pending
 	known   map[uint32]known
-	clock   int64  // nanoseconds since the Unix epoch, of the latest Open, Tick or Snapshot
-	late    uint64 // given up before their stack was known
+	waiting map[uint32]*waiting // of blocks
+	clock   int64               // nanoseconds since the Unix epoch, of the latest Open, Tick or Snapshot
+	late    uint64              // given up before their stack was known
 
 	tasks map[uint32]string // of stacks, as Options.Stack told
 }
@@ -55,7 +56,7 @@ func (l *Ledger) Resolve(ticket, stack uint32) {
 	if ticket < vma.Ticket || stack >= vma.Ticket {
 		return
 	}
-	if _, twice := l.known[ticket]; twice {
+	if _, twice := l.known[ticket]; twice || l.resolveBlock(ticket, stack) {
 		return
 	}
 	p := l.pending[ticket]
@@ -163,6 +164,7 @@ func (s *Space) decommit(t *thread, a *vma.Area) {
 // spaces, and forgets what no row holds any more. An early Resolve, whose event is
 // not booked, is kept for some time; where there are too many, until the second time.
 func (l *Ledger) settle(crowded bool) {
+	l.settleBlocks()
 	for ticket, p := range l.pending {
 		if l.clock-p.at > ticketAge {
 			delete(l.pending, ticket)
@@ -211,6 +213,9 @@ func (l *Ledger) pendingOf(s *Space) (n uint64) {
 		if p.s == s {
 			n++
 		}
+	}
+	if s.blocks != nil {
+		n += uint64(s.blocks.waiting)
 	}
 	return n
 }

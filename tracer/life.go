@@ -37,6 +37,8 @@ func (t *Tracer) dispatch(e *bpf.Event) error {
 	case bpf.OpShare:
 		t.share(s, int(e.Ret))
 		return nil
+	case bpf.OpBlock, bpf.OpUnblock:
+		return t.block(s, e)
 	}
 	r := &t.current
 	*r = t.record(e)
@@ -245,5 +247,6 @@ func (t *Tracer) finish(s *Space, now time.Time) {
 		by = "exit"
 	}
 	t.h.End(s, s.ended, by)
+	t.leaveMalloc(s)
 	t.free(s)
 }

@@ -161,6 +161,9 @@ func (t *Tracer) loadMode(mode string) error {
 	if err := t.setStacks(spec, mode); err != nil {
 		return err
 	}
+	if err := t.setMalloc(spec); err != nil {
+		return err
+	}
 	hs := hooks(mode, lockArgs)
 	spec2 := *spec
 	spec2.Programs = map[string]*ebpf.ProgramSpec{progRegister: spec.Programs[progRegister]}

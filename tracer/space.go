@@ -51,6 +51,7 @@ type Space struct {
 	endedBy string
 	exits   map[int]bool
 	plain   map[uint32]record // enter-exit: calls under way, by tid
+	early   uint64            // records of blocks before the handler knew the space
 }
 
 // Counters is what a space's events came to, as in an export.
@@ -58,6 +59,7 @@ type Counters struct {
 	Received, Applied, Failed, Lost, Gaps, Resyncs, Audits, DriftBytes uint64
 	Untraced                                                           map[string]uint64
 	Stacks                                                             StackCounters
+	Blocks                                                             BlockCounters
 }
 
 // VM is the model of the space; read only.
@@ -113,6 +115,11 @@ func (s *Space) counters() {
 		RateLimited: atomic.LoadUint64(&s.state.StacksLimited),
 		Dropped:     atomic.LoadUint64(&s.state.StacksDropped),
 		Failed:      atomic.LoadUint64(&s.state.StacksFailed),
+	}
+	s.Events.Blocks = BlockCounters{
+		Dropped:   atomic.LoadUint64(&s.state.BlocksDropped) + s.early,
+		Untracked: atomic.LoadUint64(&s.state.BlocksUntracked),
+		Missed:    atomic.LoadUint64(&s.state.BlocksMissed),
 	}
 }
 

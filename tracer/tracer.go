@@ -46,6 +46,10 @@ type Options struct {
 	StackMin  uint64 // bytes that a call acquires at least to have its stack copied; 0 = 32 KiB
 	StackRate int    // stacks a second and space; 0 = 4,000
 	StackRing int    // bytes of the stacks ring, a power of two; 0 = 8 MiB
+
+	Malloc uint64       // bytes of a block of malloc that FollowMalloc follows at least; 0 = none are
+	Live   int          // such blocks of all processes that can be followed at once; 0 = 131,072
+	Blocks BlockHandler // is told of them; not nil if Malloc is not 0
 }
 
 // Tracer follows address spaces. One goroutine uses it; Close may be called twice.
@@ -63,6 +67,7 @@ type Tracer struct {
 	links   []link.Link
 	ring    *ringbuf.Reader
 	stacks  stacks
+	malloc  mallocs
 	states  *states
 	bySlot  map[uint32]*Space
 	execs   map[int]int // by PID, while it lives
@@ -98,12 +103,17 @@ func Open(o Options, vmopt vma.Options, h Handler) (*Tracer, error) {
 	if o.StackRing == 0 {
 		o.StackRing = 8 << 20
 	}
+	if o.Live == 0 {
+		o.Live = 1 << 17
+	}
 	t := &Tracer{opt: o, h: h, vmopt: vmopt, bySlot: map[uint32]*Space{}, execs: map[int]int{}, ids: map[int]int{}}
 	t.stacks.early, t.stacks.late = map[stackKey]unclaimed{}, map[stackKey]claimant{}
 	if err := t.load(); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
-	t.kernel = nil // 60 MB that only loading needs
+	if o.Malloc == 0 {
+		t.kernel = nil // 60 MB that only loading needs
+	}
 	t.syncClock()
 	return t, nil
 }
@@ -119,6 +129,7 @@ func (t *Tracer) Close() error {
 
 func (t *Tracer) unload() error {
 	var errs []error
+	errs = append(errs, t.malloc.close())
 	for _, l := range t.links {
 		errs = append(errs, l.Close())
 	}

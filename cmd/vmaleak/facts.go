@@ -47,6 +47,7 @@ func (s *session) facts(b *leak.Space) leak.Facts {
 	if t.namer == nil && t.first.TID != 0 {
 		f.Threads = append(f.Threads, leak.ThreadFacts{Thread: t.first, Comm: b.Process().Comm, Alive: !t.ended})
 	}
+	f.Blocks = s.blockFacts(t)
 	f.Effects.CPUNS = ourCPU()
 	return f
 }
@@ -85,7 +86,7 @@ func (s *session) header(now time.Time, brief bool) leak.Header {
 	for _, pid := range s.o.pids {
 		pids = append(pids, strconv.Itoa(pid))
 	}
-	for k, v := range map[string]string{"audit": s.o.audit.String(), "stacks": s.o.stacks, "stack-min": s.o.stackMin.String(), "stack-rate": number(s.o.stackRate), "backend": s.o.backend, "ring": s.o.ring.String(),
+	for k, v := range map[string]string{"audit": s.o.audit.String(), "stacks": s.o.stacks, "stack-min": s.o.stackMin.String(), "stack-rate": number(s.o.stackRate), "malloc": s.o.malloc.String(), "backend": s.o.backend, "ring": s.o.ring.String(),
 		"pids": strings.Join(pids, ","), "targets": s.describe(), "command": strings.Join(s.o.command, " ")} {
 		if v != "" {
 			h.Tool.Options[k] = strings.ToValidUTF8(v, "\ufffd")

@@ -97,6 +97,7 @@ func (s *session) run(ctx context.Context) error {
 		end = now.Add(s.o.duration)
 	}
 	s.refresh(now)
+	s.followMalloc(now)
 	if s.out.screen.tty != nil {
 		nextTick = now
 	}
@@ -106,6 +107,7 @@ func (s *session) run(ctx context.Context) error {
 		}
 		s.takeStacks()
 		now = time.Now()
+		s.followMalloc(now)
 		select {
 		case sig := <-s.signals:
 			if sig != syscall.SIGUSR1 {
@@ -202,6 +204,7 @@ func (s *session) tick(now time.Time) error {
 	if _, err := s.tr.Drain(); err != nil {
 		return err
 	}
+	s.healBlocks(now)
 	s.books.Tick(now)
 	return s.out.interval(now)
 }
@@ -234,6 +237,7 @@ func (s *session) settleState(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.healBlocks(time.Now())
 	if err := s.freshStacks(); err != nil {
 		return err
 	}

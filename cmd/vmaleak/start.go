@@ -36,7 +36,11 @@ func (s *session) start() error {
 	if err != nil {
 		return err
 	}
-	s.tr, err = tracer.Open(tracer.Options{Ring: int(s.o.ring), Backend: s.o.backend, Audit: time.Duration(s.o.audit),
+	var blocks tracer.BlockHandler
+	if s.o.malloc > 0 {
+		blocks = s
+	}
+	s.tr, err = tracer.Open(tracer.Options{Malloc: uint64(s.o.malloc), Blocks: blocks, Ring: int(s.o.ring), Backend: s.o.backend, Audit: time.Duration(s.o.audit),
 		Stacks: s.o.takesStacks(), StackMin: uint64(s.o.stackMin), StackRate: s.o.stackRate}, vmopt, s)
 	if err != nil {
 		return err
@@ -65,7 +69,7 @@ func (s *session) start() error {
 	for _, err := range errs { // one of several ended just now
 		s.complain("follow", err)
 	}
-	return nil
+	return s.startMalloc()
 }
 
 // find resolves the selectors for the first time.

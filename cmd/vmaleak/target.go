@@ -26,6 +26,7 @@ type target struct {
 	ended        bool
 	verified     bool // of one that has ended
 	because      string
+	malloc       following
 }
 
 // Open implements tracer.Handler.

@@ -31,6 +31,7 @@ type traceOptions struct {
 	stackMin                           size
 	stackRate                          int
 	fullStacks                         bool
+	malloc                             size
 	noSave, noTUI                      bool
 	readyFile                          string
 	failOnLeak                         bool
