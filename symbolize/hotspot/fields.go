@@ -30,7 +30,7 @@ func (vm *VM) fieldOffset(klass uint64, name, signature string) (uint64, error) 
 	}
 	var err error
 	for k, depth := klass, 0; k != 0 && depth < maxSupers; depth++ {
-		offset, err := vm.ownFieldOffset(k, name, signature)
+		offset, err := vm.ownFieldOffset(k, name, signature, false)
 		if !errors.Is(err, errNoField) {
 			return offset, err
 		}
@@ -41,7 +41,8 @@ func (vm *VM) fieldOffset(klass uint64, name, signature string) (uint64, error) 
 	return 0, errors.Join(fmt.Errorf("field %s %s of the class at %#x: %w", name, signature, klass, errNoField), err)
 }
 
-func (vm *VM) ownFieldOffset(klass uint64, name, signature string) (uint64, error) {
+// ownFieldOffset is fieldOffset for what the class declares itself. A static field's offset is that in the class's mirror.
+func (vm *VM) ownFieldOffset(klass uint64, name, signature string, static bool) (uint64, error) {
 	f := vm.find()
 	constantsAt, firstAt := f.offset("InstanceKlass", "_constants"), f.size("ConstantPool")
 	if err := f.err(); err != nil {
@@ -56,7 +57,7 @@ func (vm *VM) ownFieldOffset(klass uint64, name, signature string) (uint64, erro
 		return 0, fmt.Errorf("fields of a class: %w", err)
 	}
 	for _, field := range fields {
-		if field.static || field.injected {
+		if field.static != static || field.injected {
 			continue
 		}
 		same, err := vm.isSymbol(constants+firstAt+8*uint64(field.name), name)

@@ -19,6 +19,7 @@ type metaNode struct{ base, size uint64 }
 type metaNodes struct {
 	list                []metaNode
 	reserved, committed uint64
+	used                uint64 // since 22; before, what the word behind happens to be
 }
 
 // local returns the address of a symbol that libjvm.so does not export.
@@ -63,6 +64,7 @@ func (vm *VM) metaspaceNodes(name string) (metaNodes, bool) {
 	if le64(list[word:]) == le64(context) {
 		first = 2
 	}
+	m.used = le64(context[3*word:]) * word
 	var words uint64
 	for node := le64(list[first*word:]); node != 0; {
 		n, next, ok := vm.metaspaceNode(node)

@@ -23,12 +23,17 @@ type zgc struct {
 	layout       zForwarding
 }
 
+// zLetter is what the names of ZGC's structures begin with. 21 to 23 have two, and called the one without generations X.
+func (vm *VM) zLetter() string {
+	if _, choice := vm.Flag("ZGenerational"); choice && !vm.isSet("ZGenerational") {
+		return "X"
+	}
+	return "Z"
+}
+
 // readZ finds where ZGC keeps the colors of now and the forwarding tables.
 func (vm *VM) readZ() (*zgc, error) {
-	f, letter := vm.find(), "Z"
-	if _, choice := vm.Flag("ZGenerational"); choice && !vm.isSet("ZGenerational") {
-		letter = "X" // 21 to 23 have both, and called the one without generations so
-	}
+	f, letter := vm.find(), vm.zLetter()
 	globals := letter + "GlobalsForVMStructs"
 	instance := f.static(globals, "_instance_p")
 	goodAt := f.offset(globals, "_ZPointerLoadGoodMask", "_"+letter+"AddressGoodMask")

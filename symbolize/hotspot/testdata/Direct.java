@@ -2,6 +2,7 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.lang.management.BufferPoolMXBean;
 import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryPoolMXBean;
 import java.lang.management.MemoryUsage;
 import java.lang.reflect.Field;
 import java.net.URL;
@@ -35,6 +36,9 @@ public class Direct {
                     break;
                 case "heap":
                     System.out.println(heap());
+                    break;
+                case "spaces":
+                    System.out.println(spaces());
                     break;
                 case "load": // DIRECTORY NAME: a class by a loader of its own
                     lasting = new URLClassLoader(new URL[] {Paths.get(word[1]).toUri().toURL()}, null).loadClass(word[2]);
@@ -77,6 +81,19 @@ public class Direct {
     static String heap() {
         MemoryUsage u = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage();
         return u.getUsed() + " " + u.getCommitted() + " " + u.getMax();
+    }
+
+    /** used and committed of metaspace with class space, of class space, of the code cache. */
+    static String spaces() {
+        long[] sums = new long[6];
+        for (MemoryPoolMXBean b : ManagementFactory.getMemoryPoolMXBeans()) {
+            int i = b.getName().equals("Metaspace") ? 0 : b.getName().equals("Compressed Class Space") ? 2 : b.getName().startsWith("Code") ? 4 : -1;
+            if (i >= 0) {
+                sums[i] += b.getUsage().getUsed();
+                sums[i + 1] += b.getUsage().getCommitted();
+            }
+        }
+        return sums[0] + " " + sums[1] + " " + sums[2] + " " + sums[3] + " " + sums[4] + " " + sums[5];
     }
 
     /** Keeps the collector busy: much garbage, and survivors that have to be moved. */
