@@ -26,10 +26,11 @@ type account struct {
 	acquired, released uint64
 	calls              uint64
 	by                 []share
-	left               uint64  // scratch: calls with a byte left, or bytes of rows
-	held, committed    uint64  // scratch of build: of the rows
-	last               int64   // scratch of build: the latest call with a byte left
-	category           *string // scratch of build: of all rows; "" if they differ
+	left               uint64   // scratch: calls with a byte left, or bytes of rows
+	held, committed    uint64   // scratch of build: of the rows
+	last               int64    // scratch of build: the latest call with a byte left
+	memory             inMemory // scratch of build: of the rows
+	category           *string  // scratch of build: of all rows; "" if they differ
 }
 
 // share is bytes released by one thread, nil for nobody known.

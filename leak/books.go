@@ -11,7 +11,7 @@ func (b *builder) books() {
 	b.e.Threads = make([]Thread, 0, len(b.ids))
 	for i, id := range b.ids {
 		f := b.facts[id]
-		d := Thread{Alive: b.alive(f), Carried: []Carried{}}
+		d := Thread{Alive: b.alive(f), Carried: []Carried{}, Resident: b.whole(&inMemory{})}
 		if id.TID != 0 {
 			tid := int(id.TID)
 			d.TID = &tid
@@ -30,7 +30,9 @@ func (b *builder) books() {
 		if t := b.list[i]; t != nil {
 			held := sizes{}
 			var last int64
+			var memory inMemory
 			for c := range t.all() {
+				memory.add(&c.count.memory)
 				d.Outstanding += c.count.bytes
 				d.Committed += c.count.committed
 				d.Mappings += c.count.calls
@@ -42,6 +44,7 @@ func (b *builder) books() {
 					b.accounts(i, c)
 				}
 			}
+			d.Resident = b.whole(&memory)
 			d.Freed, d.LastAt, d.Size, d.Carried = t.freed, b.unix(last), held.main(), b.carried(t)
 			if b.nameless(i) {
 				d.LikelyPool = text(b.group(i))
@@ -49,6 +52,14 @@ func (b *builder) books() {
 		}
 		b.e.Threads = append(b.e.Threads, d)
 	}
+}
+
+// whole is what is resident of some rows, nil if something was not read.
+func (b *builder) whole(m *inMemory) *uint64 {
+	if !b.read {
+		return nil
+	}
+	return m.whole()
 }
 
 // keys is the keys of t's accounts in order.

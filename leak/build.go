@@ -96,7 +96,11 @@ type builder struct {
 
 	regions  []Region // in order, disjoint
 	arenas   []Arena
-	layout   *shapes // once it is asked for
+	layout   []Region // of shapes
+	shaped   bool     // layout was made
+	pages    pages
+	read     bool // somebody looked at the pages
+	uses     [len(Categories)]use
 	purposes map[uint32]purpose
 }
 
@@ -105,6 +109,7 @@ type tally struct {
 	bytes, committed uint64
 	calls            uint64
 	last             int64
+	memory           inMemory
 	index            int // of the thread in the entry
 }
 
@@ -141,11 +146,12 @@ func (b *builder) build(f Facts) {
 		n := *f.Resident
 		b.e.Totals.Resident, s.resident = &n, &n
 	}
-	b.regions, b.arenas = sorted(f.Regions), f.Arenas
+	b.regions, b.arenas, b.pages.list, b.read = sorted(f.Regions), f.Arenas, f.Pages, f.Pages != nil
 	b.stacks = stacks{ask: s.ledger.opt.Stack, asked: map[uint32]*named{}}
 	b.e.Events.Stacks.Pending += s.ledger.pendingOf(s)
 	b.threads(f.Threads)
 	b.mappings()
+	b.categories(&f)
 	b.likelyPools()
 	b.books()
 	b.growth()

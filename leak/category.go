@@ -18,12 +18,7 @@ func (b *builder) category(a *vma.Area) string {
 
 // regionOf is the region that holds most of r, if that is half of it at least.
 func regionOf(regions []Region, r vma.Range) *Region {
-	i, _ := slices.BinarySearchFunc(regions, r.Start, func(g Region, addr uint64) int {
-		if g.End <= addr {
-			return -1
-		}
-		return 1
-	})
+	i, _ := slices.BinarySearchFunc(regions, r.Start, endsBefore)
 	var best *Region
 	var most uint64
 	for ; i < len(regions) && regions[i].Start < r.End; i++ {
@@ -37,6 +32,27 @@ func regionOf(regions []Region, r vma.Range) *Region {
 	return best
 }
 
+// boundary is the first address above at where something else may begin.
+func (b *builder) boundary(at uint64) uint64 {
+	next := ^uint64(0)
+	for _, list := range [...][]Region{b.regions, b.shapes()} {
+		i, _ := slices.BinarySearchFunc(list, at, endsBefore)
+		if i < len(list) && list[i].Start > at {
+			next = min(next, list[i].Start)
+		} else if i < len(list) {
+			next = min(next, list[i].End)
+		}
+	}
+	return next
+}
+
+func endsBefore(r Region, addr uint64) int {
+	if r.End <= addr {
+		return -1
+	}
+	return 1
+}
+
 // judged is the category of a row, or of a piece of one, that no region holds.
 func (b *builder) judged(a *vma.Area) string {
 	if a.Kind == vma.Heap || a.Op == vma.OpBrk {
@@ -45,11 +61,14 @@ func (b *builder) judged(a *vma.Area) string {
 	if p := b.purpose(b.s.ledger.stackOf(a.Stack)); p != unsaid {
 		return p.category(a, b.e.JVM != nil)
 	}
-	switch l := b.shapes(); {
-	case a.Op == vma.OpMmap && a.Flags&mapStack != 0 || within(l.stacks, a.Start):
+	if r := regionOf(b.shapes(), a.Range); r != nil {
+		return r.Category
+	}
+	switch {
+	case a.Op == vma.OpMmap && a.Flags&mapStack != 0:
 		return ThreadStack
-	case within(l.arenas, a.Start):
-		return MallocArena
+	case a.Prot&vma.ProtExec != 0 && a.Op == 0 && b.e.JVM != nil:
+		return CodeCache
 	case a.Op == vma.OpMmap && a.Flags&mapNoReserve != 0 && (a.Acquired == arenaSize || a.Acquired == 2*arenaSize):
 		return MallocArena
 	}

@@ -61,12 +61,15 @@ func (e *Entry) check() error {
 	}
 	for name, null := range map[string]bool{"pids": e.PIDs == nil, "cmdline": e.Cmdline == nil, "pools": e.Pools == nil,
 		"threads": e.Threads == nil, "stacks": e.Stacks == nil, "mappings": e.Mappings == nil, "accounts": e.Accounts == nil,
-		"suspects": e.Suspects == nil, "retained": e.Retained == nil, "series": e.Series == nil} {
+		"suspects": e.Suspects == nil, "retained": e.Retained == nil, "categories": e.Categories == nil, "series": e.Series == nil} {
 		if null {
 			return fmt.Errorf("%s is null", name)
 		}
 	}
 	if err := e.checkThreads(); err != nil {
+		return err
+	}
+	if err := e.checkCategories(); err != nil {
 		return err
 	}
 	if err := e.checkStacks(); err != nil {
@@ -163,6 +166,9 @@ func (e *Entry) checkMappings() error {
 		}
 		if m.End != nil {
 			end = *m.End
+		}
+		if err := m.checkPages(); err != nil {
+			return fmt.Errorf("mapping %d: %w", i, err)
 		}
 		sum += m.Length
 		committed += m.Committed

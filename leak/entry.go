@@ -35,6 +35,9 @@ type Entry struct {
 	Growth    Growth  `json:"growth"` // of all outstanding committed memory together
 	Steps     *Steps  `json:"steps"`
 
+	Books      Books         `json:"books"`
+	Categories []CategoryUse `json:"categories"`
+
 	Pools       []Pool      `json:"pools"`
 	Threads     []Thread    `json:"threads"`
 	ThreadsGone ThreadsGone `json:"threads_gone"`
@@ -177,9 +180,12 @@ type PoolStack struct {
 	Stack       *string    `json:"stack"`
 	Outstanding uint64     `json:"outstanding"`
 	Committed   uint64     `json:"committed"`
+	Resident    *uint64    `json:"resident"`
 	Mappings    uint64     `json:"mappings"`
 	Released    uint64     `json:"released"`
 	LastAt      *time.Time `json:"last_at"`
+
+	memory inMemory // of its rows
 }
 
 // ThreadsGone is the dead threads that own nothing any more, together:

@@ -18,12 +18,19 @@ type Facts struct {
 	JVM               *JVM    // nil: Process.JVM stands
 
 	Regions  []Region // in order, disjoint; what is in none is judged by the stack that mapped it
-	Pages    []Pages  // in order, disjoint; of rows that are missing nothing is known
+	Pages    []Pages  // in order, disjoint; of rows that are missing nothing is known. nil: nobody looked
+	Memory   *Memory
 	Arenas   []Arena
 	Limits   []Limit   // what growth may meet: of control groups, the host, the process
 	Counters []Counter // and of the program itself
 
 	Blocks *BlockFacts // nil: blocks of malloc are not asked for
+}
+
+// Memory is what the kernel counts of a whole process, in bytes; nil is unknown.
+type Memory struct {
+	File, Shmem, Swap *uint64
+	Outside           *uint64 // resident private pages of rows that are not the ledger's: the main stack, written pages of files
 }
 
 // ThreadFacts is what is known of one thread. Nil and zero are unknown; a

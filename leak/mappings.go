@@ -41,11 +41,12 @@ func (b *builder) mappings() {
 	pieces := map[callOf]bool{}
 	for t := range s.allBooks() {
 		for _, acc := range t.accounts {
-			acc.left, acc.held, acc.committed, acc.last, acc.category = 0, 0, 0, 0, nil
+			acc.left, acc.held, acc.committed, acc.last, acc.category, acc.memory = 0, 0, 0, 0, nil, inMemory{}
 		}
 	}
 	s.rows(func(a *vma.Area, floating bool) bool {
-		length, committed, category := a.Len(), a.Committed(), categoryPointer(b.category(a))
+		length, committed := a.Len(), a.Committed()
+		category, memory := b.row(a, floating)
 		tot.Mapped += length
 		tot.Committed += committed
 		var t *thread
@@ -56,6 +57,7 @@ func (b *builder) mappings() {
 			t.count.bytes += length
 			t.count.committed += committed
 			t.count.last = max(t.count.last, a.At)
+			t.count.memory.add(&memory)
 			calls := uint64(a.Calls)
 			if length != a.Acquired {
 				if k := (callOf{t.count.index, a.Call}); pieces[k] {
@@ -70,6 +72,7 @@ func (b *builder) mappings() {
 				acc.held += length
 				acc.committed += committed
 				acc.last = max(acc.last, a.At)
+				acc.memory.add(&memory)
 				acc.of(category)
 			}
 		case vma.Inherited:
@@ -85,6 +88,12 @@ func (b *builder) mappings() {
 		m := Mapping{Length: length, Prot: protNames[a.Prot&7], Kind: a.Kind.String(), Origin: a.Origin.String(),
 			Calls: a.Calls, Committed: committed,
 			Stack: b.stacks.id(s.ledger.stackOf(a.Stack)), Category: category}
+		if b.read && memory.unread == 0 && committed > 0 {
+			m.Resident, m.Swap = slab.uint(memory.resident), slab.uint(memory.swap)
+			if !memory.hugeUnknown {
+				m.Huge = slab.uint(memory.huge)
+			}
+		}
 		if !floating {
 			addrs = append(addrs, Addr(a.Start), Addr(a.End))
 			m.Start, m.End = &addrs[len(addrs)-2], &addrs[len(addrs)-1]

@@ -134,6 +134,7 @@ type poolSums struct {
 	Pool
 	held   sizes
 	last   int64
+	memory inMemory
 	stacks map[uint32]*PoolStack
 }
 
@@ -162,6 +163,7 @@ func (b *builder) pools() {
 	}
 	for _, p := range byName {
 		p.Size, p.LastAt = p.held.main(), b.unix(p.last)
+		p.Resident = b.whole(&p.memory)
 		p.Stacks = b.topStacks(p.stacks)
 		b.e.Pools = append(b.e.Pools, p.Pool)
 	}
@@ -185,6 +187,7 @@ func (p *poolSums) add(b *builder, t *thread) {
 	p.Freed += t.freed
 	p.last = max(p.last, t.count.last)
 	p.held.add(t)
+	p.memory.add(&t.count.memory)
 	b.stacksOf(t, p.stacks)
 }
 

@@ -1,6 +1,10 @@
 package leak
 
-import "vmaleak/vma"
+import (
+	"time"
+
+	"vmaleak/vma"
+)
 
 // The categories of ranges: what memory is for. The list is closed.
 const (
@@ -29,10 +33,13 @@ type Region struct {
 	Thread   vma.Thread // whose stack it is
 }
 
-// Pages is what is in memory of one committed row, in bytes.
+// Pages is what is in memory of one committed row, in bytes, or of a part of
+// one: a row that nobody is known to have mapped may hold memory of several purposes, see Cuts.
 type Pages struct {
 	vma.Range
 	Resident, Swap, Huge uint64
+	HugeUnknown          bool
+	At                   time.Time // when they were counted
 }
 
 // Arena is one heap of malloc, in bytes. Free and FreeResident count what malloc holds free inside, the latter of it

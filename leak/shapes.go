@@ -1,17 +1,6 @@
 package leak
 
-import (
-	"cmp"
-	"slices"
-
-	"vmaleak/vma"
-)
-
-// shapes is what the rows' places tell: ranges in order of address.
-type shapes struct {
-	arenas []vma.Range // heaps of glibc's malloc
-	stacks []vma.Range // of threads, with their guards
-}
+import "vmaleak/vma"
 
 const (
 	arenaSize = 64 << 20
@@ -19,42 +8,44 @@ const (
 	maxGuard  = 64 << 10
 	minStack  = 64 << 10
 	maxStack  = 64 << 20
-	maxArenas = 1 << 16
+	maxShapes = 1 << 17
 )
 
-// shapes looks at the rows once.
-func (b *builder) shapes() *shapes {
-	if b.layout != nil {
+// shapes is what the rows' places tell, in order and disjoint: heaps of
+// glibc's malloc, and stacks of threads with their guards. It looks at the rows once.
+func (b *builder) shapes() []Region {
+	if b.shaped {
 		return b.layout
 	}
-	l := &shapes{}
-	b.layout = l
+	b.shaped = true
+	var list []Region
+	arena := func(at uint64) {
+		list = append(list, Region{Range: vma.Range{Start: at, End: at + arenaSize}, Category: MallocArena})
+	}
 	for i := range b.arenas {
 		if a := &b.arenas[i]; a.Kind == "arena" {
-			start := uint64(a.Start) &^ (arenaSize - 1)
-			l.arenas = append(l.arenas, vma.Range{Start: start, End: start + arenaSize})
+			arena(uint64(a.Start) &^ (arenaSize - 1))
 		}
 	}
 	if b.s.vm == nil {
-		return l
+		return nil
 	}
 	var prev vma.Area
 	for a := range b.s.vm.Exported() {
 		if a.Prot == vma.ProtRead|vma.ProtWrite {
 			if a.Start == prev.End && isStack(&prev, &a) {
-				l.stacks = append(l.stacks, vma.Range{Start: prev.Start, End: a.End})
+				list = append(list, Region{Range: vma.Range{Start: prev.Start, End: a.End}, Category: ThreadStack})
 			}
-			for at := a.Start; at%arenaSize == 0 && at < a.End && at >= arenasAt && len(l.arenas) < maxArenas; at += arenaSize {
-				if r := (vma.Range{Start: at, End: at + arenaSize}); b.isArena(r) {
-					l.arenas = append(l.arenas, r)
+			for at := max(arenasAt, (a.Start+arenaSize-1)&^(arenaSize-1)); at < a.End && len(list) < maxShapes; at += arenaSize {
+				if b.isArena(vma.Range{Start: at, End: at + arenaSize}) {
+					arena(at)
 				}
 			}
 		}
 		prev = a
 	}
-	slices.SortFunc(l.arenas, func(x, y vma.Range) int { return cmp.Compare(x.Start, y.Start) })
-	l.arenas = slices.Compact(l.arenas)
-	return l
+	b.layout = sorted(list)
+	return b.layout
 }
 
 // isArena reports whether r, of which the start is writable, looks like an
@@ -85,15 +76,4 @@ func isStack(guard, a *vma.Area) bool {
 	}
 	n := a.Len()
 	return n >= minStack/2 && n <= maxStack && (n%minStack == 0 || (n+guard.Len())%minStack == 0)
-}
-
-// within reports whether one of the ranges, in order, holds addr.
-func within(ranges []vma.Range, addr uint64) bool {
-	i, _ := slices.BinarySearchFunc(ranges, addr, func(r vma.Range, addr uint64) int {
-		if r.End <= addr {
-			return -1
-		}
-		return 1
-	})
-	return i < len(ranges) && ranges[i].Contains(addr)
 }

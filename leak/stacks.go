@@ -78,6 +78,7 @@ func (b *builder) stacksOf(t *thread, sums map[uint32]*PoolStack) {
 		}
 		p.Outstanding += a.held
 		p.Committed += a.committed
+		p.memory.add(&a.memory)
 		p.Mappings += a.left
 		p.Released += a.released
 		if at := b.unix(a.last); at != nil && (p.LastAt == nil || at.After(*p.LastAt)) {
@@ -98,7 +99,7 @@ func (b *builder) topStacks(sums map[uint32]*PoolStack) []PoolStack {
 		return cmp.Or(cmp.Compare(q.Committed, p.Committed), cmp.Compare(q.Outstanding, p.Outstanding), cmp.Compare(x, y))
 	})
 	for _, n := range numbers[:min(len(numbers), maxPoolStacks)] {
-		sums[n].Stack = b.stacks.id(n)
+		sums[n].Stack, sums[n].Resident = b.stacks.id(n), b.whole(&sums[n].memory)
 		list = append(list, *sums[n])
 	}
 	return list

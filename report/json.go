@@ -79,6 +79,9 @@ func complement(s *leak.Snapshot) {
 	s.Events.Stacks.Add(&leak.StackCounts{})
 	for _, e := range s.Processes {
 		e.Events.Stacks.Add(&leak.StackCounts{})
+		if e.Categories == nil {
+			e.Categories = []leak.CategoryUse{}
+		}
 		for i := range e.Threads {
 			if t := &e.Threads[i]; t.Carried == nil {
 				t.Carried = []leak.Carried{}

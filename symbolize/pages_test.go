@@ -63,12 +63,11 @@ func playPages() error {
 			if err != nil {
 				return err
 			}
-			sum := byte(0)
-			for i := 0; i < len(m); i += pageSize {
-				sum += m[i]
+			if err := unix.Madvise(m, unix.MADV_POPULATE_READ); err != nil && err != unix.EINVAL { // Linux 5.14
+				return err
 			}
 			touch(m, 5, 12, 1)
-			say("copies-of-a-file's", m, 7+int(sum&0))
+			say("copies-of-a-file's", m, 7)
 			return nil
 		}(),
 	)
