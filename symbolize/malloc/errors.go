@@ -1,0 +1,12 @@
+package malloc
+
+import "errors"
+
+var (
+	// ErrGone says that the process has ended.
+	ErrGone = errors.New("the process is gone")
+	// ErrForeign says that the process does not use glibc's malloc, or one that is not known; the error around it says which.
+	ErrForeign = errors.New("not glibc's malloc")
+	// ErrTime says that not even the arenas could be listed within the time given.
+	ErrTime = errors.New("malloc's arenas could not be listed in time")
+)
