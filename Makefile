@@ -5,7 +5,7 @@ TOOLS := $(CURDIR)/.tools
 export GOFLAGS := -buildvcs=auto
 NETTY := /usr/share/java/netty-all.jar
 
-.PHONY: all build generate generate-check test test-root test-kernels test-tools bench soak fuzz lint format cover demo ci clean help
+.PHONY: all build generate generate-check test test-root test-kernels test-workloads test-tools bench soak fuzz lint format cover demo ci clean help
 
 all: build ## the same as build
 
@@ -31,6 +31,11 @@ test-root: build test-tools ## the tests that need root, none may skip
 test-kernels: ## the kernel half on Debian's kernels 5.10 to 7.x, in QEMU
 	$(call need,command -v qemu-system-x86_64 && command -v xz,qemu-system-x86 xz-utils)
 	test/kernels.sh
+
+test-workloads: build test-tools ## known leaks and their healthy controls on JDK 17 and 25; writes docs/VERDICTS.md; about 40 minutes
+	$(call need,ls /usr/lib/jvm/*17*/include/jni.h,openjdk-17-jdk-headless)
+	@ls /usr/lib/jvm/*25*/bin/javac >/dev/null 2>&1 || { echo "test-workloads: no JDK 25 in /usr/lib/jvm: install temurin-25-jdk from adoptium.net, or openjdk-25-jdk-headless"; exit 1; }
+	VMALEAK_REQUIRE=all VMALEAK_WORKLOADS=all VMALEAK_VERDICTS=$(CURDIR)/docs/VERDICTS.md SOAK_TIMEOUT=2h test/run.sh ./test/workloads
 
 soak: build test-tools ## the exactness tests in full: about an hour
 	VMALEAK_REQUIRE=all VMALEAK_SOAK=1 SOAK_TIMEOUT=3h test/run.sh ./vma/... ./test/...

@@ -15,6 +15,7 @@ type expected struct {
 	leaks      bool
 	thread     string
 	categories []string
+	also       string        // memory of this category that the same thread leaks beside it
 	perHour    float64       // bytes
 	limit      time.Duration // from the end of the trace; 0: there is none
 	arena      bool          // growth is seen late, which must be said
@@ -57,7 +58,7 @@ func judge(e *leak.Entry, ended time.Time, before []sighting, want expected) (o 
 	for i := range e.Suspects {
 		if s := &e.Suspects[i]; want.is(s) {
 			right = append(right, s)
-		} else {
+		} else if str(s.Pool) != leak.PoolOf(want.thread) || str(s.Category) != want.also {
 			o.wrong = append(o.wrong, "false suspect: "+describe(s))
 		}
 	}

@@ -123,6 +123,7 @@ func (r *live) traceIt(tb testing.TB) {
 		"--no-save", "--no-tui", "--json", r.export, "--ready-file", ready)
 	r.trace.until(tb, "the trace is ready", func() bool { return exists(ready) })
 	r.begin(tb)
+	looks := max(2, int(r.w.lasts/time.Minute)) // the seconds between two of them
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for n := 0; !r.trace.ended(); n++ {
@@ -132,7 +133,7 @@ func (r *live) traceIt(tb testing.TB) {
 			if m, err := readMemory(r.pid()); err == nil { // an error shows in what follows
 				r.memory = append(r.memory, m)
 			}
-			if n%2 == 1 && time.Since(r.went) < r.w.lasts-3*time.Second {
+			if n%looks == looks-1 && time.Since(r.went) < r.w.lasts-3*time.Second {
 				r.look(tb)
 			}
 		}

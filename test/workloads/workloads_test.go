@@ -92,7 +92,8 @@ func (r *live) expect(tb testing.TB) (x expected) {
 	}
 	last := truth[len(truth)-1]
 	if thread, ok := last.fields["thread"]; ok {
-		x.thread, x.categories = thread, strings.Split(last.fields["category"], "|")
+		categories, also, _ := strings.Cut(last.fields["category"], "+")
+		x.thread, x.categories, x.also = thread, strings.Split(categories, "|"), also
 	}
 	x.perHour = slope(truth, func(t told) (time.Time, float64) { return t.at, t.leaked })
 	tb.Logf("the workload says %.1f MiB/h; by the kernel %.1f MiB/h in arenas, %.1f of all", x.perHour/(1<<20),
@@ -106,10 +107,27 @@ func (r *live) expect(tb testing.TB) (x expected) {
 	case committed:
 		x.perHour = slope(r.memory, memory.all)
 	}
-	if left := r.left(last); left > 0 {
+	if r.w.name == "netty-out-of-memory" {
+		x.limit = r.outOfMemory(tb).Sub(*r.final.EndedAt)
+	} else if left := r.left(last); left > 0 {
 		x.limit = time.Duration(left / x.perHour * float64(time.Hour))
 	}
 	return x
+}
+
+// outOfMemory is when the server ran out of direct memory: Netty says so, or on JDK 25 the JDK.
+func (r *live) outOfMemory(tb testing.TB) (at time.Time) {
+	tb.Helper()
+	r.target.until(tb, "the server runs out of memory", func() bool {
+		for _, l := range r.target.find("connection") {
+			if strings.Contains(l.text, "direct memory") || strings.Contains(l.text, "direct buffer memory") {
+				at = l.at
+				break
+			}
+		}
+		return !at.IsZero()
+	})
+	return at
 }
 
 // left is the bytes until the limit, 0 if there is none.

@@ -6,7 +6,7 @@ abstract class Kind {
 
   final boolean control;
   final long periodMillis;
-  final String categories; // what the memory is for: any of these, split by |
+  final String categories; // what the memory is for: any of these, split by |, and + what comes along
   final LongAdder leaked = new LongAdder();
 
   Kind(boolean control, long periodMillis, String categories) {

@@ -53,7 +53,7 @@ final class VmKind {
     private final long before;
 
     Classes(boolean control) {
-      super(control, 300, "metaspace|class-space");
+      super(control, 300, "metaspace|class-space+malloc-arena"); // what is known of classes besides is in malloc's heaps
       for (MemoryPoolMXBean p : ManagementFactory.getMemoryPoolMXBeans()) {
         if (p.getName().equals("Metaspace")) { // the class space is counted into it
           pools.add(p);
