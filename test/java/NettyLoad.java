@@ -5,15 +5,21 @@ import java.net.InetAddress;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.LockSupport;
 
 /**
  * A fixed load for NettyLeak, on this host only: --rate messages a second over --conns
- * connections, whatever the answers do. Every byte that comes back is checked.
+ * connections, whatever the answers do. Each is a mail that says in three forms when it was sent,
+ * behind a header of four big-endian numbers. Every byte that comes back is checked.
  *
  * <pre>
  * java -cp OUT NettyLoad --port P [--rate 400] [--conns 4] [--size 4096] [--seconds 20]
@@ -26,7 +32,9 @@ public final class NettyLoad {
   private static final LongAdder RECEIVED = new LongAdder();
   private static final LongAdder BAD = new LongAdder();
   private static final int GRACE_MS = 5000;
-  private static final int HEADER = 24; // connection, number, time of sending
+  private static final int HEADER = 32; // connection, number, time of sending by both clocks
+  private static final DateTimeFormatter DATE =
+      DateTimeFormatter.ofPattern("EEE, dd MMM yyyy HH:mm:ss Z", Locale.ROOT).withZone(ZoneOffset.UTC);
 
   private static int port;
   private static double rate = 400;
@@ -53,16 +61,26 @@ public final class NettyLoad {
       socket.setSoTimeout(GRACE_MS + (int) (conns * 1000 / rate));
     }
 
-    /** The bytes after the header follow from the connection and the number. */
-    void fill(ByteBuffer b, long number) {
-      long x = id * 0x9e3779b97f4a7c15L + number;
-      for (b.position(HEADER); b.remaining() >= 8; ) {
-        x = x * 6364136223846793005L + 1442695040888963407L;
-        b.putLong(x);
+    /** The bytes after the header follow from it: a mail, its body repeated. */
+    void fill(ByteBuffer b, long number, long sentMillis) {
+      String from = "petal-" + id + "@flowers.example";
+      String head = "Received: from flowers.example by mail.example; "
+          + DATE.format(Instant.ofEpochMilli(sentMillis)) + "\r\n"
+          + "Message-ID: <" + sentMillis + "." + number + "." + id + "@flowers.example>\r\n"
+          + "From: Petal <" + from + ">\r\n"
+          + "To: orders@mail.example\r\n"
+          + "Subject: Order " + number + " of roses\r\n"
+          + "X-Sent: " + sentMillis / 1000 + "\r\n\r\n";
+      b.position(HEADER);
+      put(b, head);
+      for (int line = 1; b.hasRemaining(); line++) {
+        put(b, line + ". Please send a dozen red roses to the address that we gave you last time.\r\n");
       }
-      while (b.hasRemaining()) {
-        b.put((byte) x);
-      }
+    }
+
+    private void put(ByteBuffer b, String text) {
+      byte[] bytes = text.getBytes(StandardCharsets.US_ASCII);
+      b.put(bytes, 0, Math.min(bytes.length, b.remaining()));
     }
 
     void send(long start) {
@@ -75,8 +93,9 @@ public final class NettyLoad {
           for (long wait; (wait = due - System.nanoTime()) > 0; ) {
             LockSupport.parkNanos(wait);
           }
-          fill(b, i);
-          b.putLong(0, id).putLong(8, i).putLong(16, System.nanoTime());
+          long now = System.currentTimeMillis();
+          fill(b, i, now);
+          b.putLong(0, id).putLong(8, i).putLong(16, System.nanoTime()).putLong(24, now);
           out.write(b.array());
           SENT.increment();
         }
@@ -94,8 +113,8 @@ public final class NettyLoad {
           in.readFully(got.array());
           latency[(int) i] = System.nanoTime() - got.getLong(16);
           read = i + 1;
-          fill(want, i);
-          want.putLong(0, id).putLong(8, i).putLong(16, got.getLong(16));
+          fill(want, i, got.getLong(24));
+          want.putLong(0, id).putLong(8, i).putLong(16, got.getLong(16)).putLong(24, got.getLong(24));
           if (Arrays.equals(got.array(), want.array())) {
             RECEIVED.increment();
           } else {
@@ -123,7 +142,7 @@ public final class NettyLoad {
       }
     }
     if (port == 0 || size < HEADER || args.length % 2 != 0) {
-      throw new IllegalArgumentException("needs --port P, a --size of 24 or more, and values for all options");
+      throw new IllegalArgumentException("needs --port P, a --size of 32 or more, and values for all options");
     }
   }
 
