@@ -25,10 +25,11 @@ type FileOptions struct {
 // mode 0600, which then takes its place, so that a reader never sees half a
 // file. A name in .gz or .zst is compressed. Nothing is left behind on error.
 func WriteFile(path string, s *leak.Snapshot, o FileOptions) error {
-	return writeFile(path, o, func(w io.Writer) error { return JSON(w, s) })
+	return Write(path, o, func(w io.Writer) error { return JSON(w, s) })
 }
 
-func writeFile(path string, o FileOptions, render func(io.Writer) error) (err error) {
+// Write does for any document what WriteFile does for an export.
+func Write(path string, o FileOptions, render func(io.Writer) error) (err error) {
 	dir, base := filepath.Split(path)
 	if dir == "" {
 		dir = "."

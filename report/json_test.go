@@ -212,7 +212,7 @@ func TestNothingIsLeftOfAFileThatFailed(t *testing.T) {
 	if err := os.WriteFile(path, []byte("before"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := writeFile(path, FileOptions{}, func(w io.Writer) error {
+	err := Write(path, FileOptions{}, func(w io.Writer) error {
 		io.WriteString(w, "half")
 		return os.ErrDeadlineExceeded
 	})

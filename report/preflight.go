@@ -11,7 +11,7 @@ import (
 // CanWrite finds out whether WriteFile could write to path, without leaving anything there.
 func CanWrite(path string) error {
 	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
-		return writeFile(path, FileOptions{}, func(io.Writer) error { return nil }) // says what it is
+		return Write(path, FileOptions{}, func(io.Writer) error { return nil }) // says what it is
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
 	if err != nil {
@@ -26,7 +26,7 @@ func CanWrite(path string) error {
 
 // WriteText writes the screen of s to path, as WriteFile writes the export.
 func WriteText(path string, s *leak.Snapshot, t TextOptions, o FileOptions) error {
-	return writeFile(path, o, func(w io.Writer) error { return Text(w, s, t) })
+	return Write(path, o, func(w io.Writer) error { return Text(w, s, t) })
 }
 
 // Bytes is n as identities are shown: exact, with thousands separated and the unit.

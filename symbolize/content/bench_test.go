@@ -26,7 +26,7 @@ func BenchmarkAnalyze(b *testing.B) {
 	} {
 		b.Run(c.what, func(b *testing.B) {
 			for b.Loop() {
-				Analyze([]Block{{0x7f0000000000, c.p}}, window)
+				Analyze([]Block{{Addr: 0x7f0000000000, Data: c.p}}, window)
 			}
 		})
 	}

@@ -93,7 +93,7 @@ func cutPages(blocks []Block, size int) []page {
 	var pages []page
 	for _, b := range blocks {
 		for i := 0; i < len(b.Data); i += size {
-			pages = append(pages, page{Block: Block{b.Addr + uint64(i), b.Data[i:min(i+size, len(b.Data))]}, first: i == 0})
+			pages = append(pages, page{Block: Block{b.Addr + uint64(i), b.Data[i:min(i+size, len(b.Data))], b.Cut && i == 0}, first: i == 0})
 		}
 	}
 	return pages
@@ -102,7 +102,9 @@ func cutPages(blocks []Block, size int) []page {
 // join is the pages that may hold text and records, those that follow one another in a block as one.
 func join(pages []page) (pieces []Block) {
 	var last *Block
+	cut := false
 	for _, p := range pages {
+		cut = cut || p.Cut
 		if p.kind == Zero || p.kind == Compressed {
 			last = nil
 			continue
@@ -111,6 +113,7 @@ func join(pages []page) (pieces []Block) {
 			last.Data = last.Data[:len(last.Data)+len(p.Data)]
 			continue
 		}
+		p.Cut, cut = cut, false
 		pieces = append(pieces, p.Block)
 		last = &pieces[len(pieces)-1]
 	}
@@ -131,7 +134,7 @@ func counts(m map[string]int) []Count {
 
 const (
 	maxViews   = 2
-	viewLength = 320
+	viewLength = 512
 )
 
 // views picks, of each of the most common kinds, the page with most dates, and shows where its record or its content begins.
@@ -142,7 +145,7 @@ func views(f *Findings, pages []page) []View {
 	}
 	out := []View{}
 	for _, k := range f.Kinds {
-		if k.Name == Zero || len(out) == maxViews || len(out) > 0 && k.Count*20 < f.Pages {
+		if k.Name == Zero || len(out) == maxViews || len(out) > 0 && (k.Name == Sparse || k.Count*20 < f.Pages) {
 			continue
 		}
 		var best *page

@@ -119,7 +119,7 @@ func TestRandomBytesAreOfNoFormat(t *testing.T) {
 	}
 	var blocks []Block
 	for i := range uint64(64) {
-		blocks = append(blocks, Block{0x7f0000000000 + i*4096, randomPage(1000+i, 4096)})
+		blocks = append(blocks, Block{Addr: 0x7f0000000000 + i*4096, Data: randomPage(1000+i, 4096)})
 	}
 	if f := Analyze(blocks, window); f.Dates.Count != 0 || len(f.Strings) != 0 || f.Record != nil || f.Entropy < 7.9 {
 		t.Errorf("%+v", f)
@@ -131,7 +131,7 @@ func TestMailIsFoundWithItsDatesAndItsRecord(t *testing.T) {
 	const n, slotSize = 64, 65536
 	for i := range n {
 		at := noon.Add(time.Duration(i) * time.Second)
-		blocks = append(blocks, Block{0x7f4600000000 + uint64(i)*slotSize, mustPage(t, mail(i, at))})
+		blocks = append(blocks, Block{Addr: 0x7f4600000000 + uint64(i)*slotSize, Data: mustPage(t, mail(i, at))})
 	}
 	f := Analyze(blocks, window)
 	if f.Pages != n || len(f.Kinds) != 1 || f.Kinds[0] != (Count{Mail, n}) {
@@ -159,8 +159,8 @@ func TestMailIsFoundWithItsDatesAndItsRecord(t *testing.T) {
 func TestWhatLiesBesideIsOnePiece(t *testing.T) {
 	text := strings.Repeat("the same sentence again, ", 500)[:3*4096]
 	p := append(make([]byte, 4096), text...)
-	pieces := join(cutKinds([]Block{{0x1000, p}, {0x5000, p}}))
-	if len(pieces) != 2 || pieces[0].Addr != 0x2000 || string(pieces[0].Data) != text || pieces[1].Addr != 0x6000 {
+	pieces := join(cutKinds([]Block{{Addr: 0x1000, Data: p}, {Addr: 0x5000, Data: p, Cut: true}}))
+	if len(pieces) != 2 || pieces[0].Addr != 0x2000 || string(pieces[0].Data) != text || pieces[1].Addr != 0x6000 || !pieces[1].Cut || pieces[0].Cut {
 		t.Errorf("%d pieces", len(pieces))
 	}
 }
@@ -197,11 +197,18 @@ func TestRecordsRepeat(t *testing.T) {
 		binary.LittleEndian.PutUint64(rec[64:], uint64(i)*0x9e3779b97f4a7c15)
 		p = append(p, rec...)
 	}
-	r := findRecord([]Block{{0x10000, p}})
+	r := findRecord([]Block{{Addr: 0x10000, Data: p}})
 	if r == nil || r.Distance != 200 || r.Count != 64 || !bytes.HasPrefix(r.Bytes, []byte("\x01\x02\x03\x04HEADER")) || r.Addr != 0x10000 {
 		t.Errorf("%+v", r)
 	}
-	if r := findRecord([]Block{{0x10000, randomPage(4, 1<<16)}}); r != nil {
+	var sampled []Block // one piece of each 4 KiB: the distance between pieces is the sample's, not the memory's
+	for i := range 64 {
+		sampled = append(sampled, Block{Addr: uint64(i) << 12, Data: p[:200], Cut: true})
+	}
+	if r := findRecord(sampled); r != nil {
+		t.Errorf("the sample's own distance is taken for a record's: %+v", r)
+	}
+	if r := findRecord([]Block{{Addr: 0x10000, Data: randomPage(4, 1<<16)}}); r != nil {
 		t.Errorf("random bytes repeat: %+v", r)
 	}
 	if r := findRecord(nil); r != nil {
@@ -237,7 +244,7 @@ func FuzzAnalyze(f *testing.F) {
 			p = p[:1<<16]
 		}
 		addr &^= 4095
-		got := Analyze([]Block{{addr, p}}, window)
+		got := Analyze([]Block{{Addr: addr, Data: p}}, window)
 		pages := 0
 		for _, k := range got.Kinds {
 			pages += k.Count

@@ -3,6 +3,7 @@ package content
 import (
 	"bytes"
 	"regexp"
+	"unicode/utf8"
 )
 
 // mailHeaders are the header fields of mail, in lower case; those that HTTP has too are left out.
@@ -67,6 +68,7 @@ const maxLine = 4096
 func eachLine(p []byte, f func(offset int, line []byte)) {
 	start := 0
 	emit := func(end int) {
+		start += notText(p[start:end])
 		if end-start >= 4 {
 			f(start, p[start:end])
 		}
@@ -82,4 +84,17 @@ func eachLine(p []byte, f func(offset int, line []byte)) {
 		}
 	}
 	emit(len(p))
+}
+
+// notText is how many bytes at the start of a line are of what came before it: the last bytes of a number may look like text.
+func notText(line []byte) (n int) {
+	const most = 16
+	for i := 0; i < min(len(line), most); {
+		r, size := utf8.DecodeRune(line[i:])
+		i += size
+		if r == utf8.RuneError && size == 1 {
+			n = i
+		}
+	}
+	return n
 }

@@ -41,22 +41,41 @@ var magics = [...]magic{
 	{"TLS", isTLS},
 }
 
-// isTLS: a record's type, version 3.1 to 3.4, a length that is allowed, and of a handshake its type and length.
+// isTLS: a record's type, version 3.1 to 3.4, a length that is allowed; of a handshake its type and length, and of what is
+// encrypted that it looks so.
 func isTLS(p []byte) bool {
 	if len(p) < 9 || p[0] < 20 || p[0] > 23 || p[1] != 3 || p[2] == 0 || p[2] > 4 {
 		return false
 	}
 	length := int(p[3])<<8 | int(p[4])
-	switch p[0] {
-	case 20:
+	switch {
+	case p[0] == 20:
 		return length == 1 && p[5] == 1
-	case 21:
-		return length == 2 && p[5]-1 < 2 || length > 16 && length < 64
-	case 22:
-		inner := int(p[6])<<16 | int(p[7])<<8 | int(p[8])
-		return length >= 4 && length <= 16640 && p[5] <= 24 && inner+4 <= 4*length
+	case p[0] == 21 && length == 2:
+		return p[5]-1 < 2
+	case p[0] == 22 && p[5] != 0 && p[5] <= 24 && length >= 4 && length <= 16640:
+		if inner := int(p[6])<<16 | int(p[7])<<8 | int(p[8]); inner+4 == length {
+			return true
+		}
 	}
-	return length > 16 && length <= 16640
+	return length > 16 && length <= 16640 && isEncrypted(p[5:])
+}
+
+// isEncrypted: of 32 bytes most differ, and few are zero.
+func isEncrypted(p []byte) bool {
+	const enough = 32
+	if len(p) < enough {
+		return false
+	}
+	var seen [256]bool
+	different := 0
+	for _, c := range p[:enough] {
+		if !seen[c] {
+			seen[c] = true
+			different++
+		}
+	}
+	return different >= 24 && bytes.Count(p[:enough], []byte{0}) <= 2
 }
 
 // prober looks for formats in one page. Its budget bounds what a page costs that is made to be expensive.

@@ -14,14 +14,18 @@ type Record struct {
 	Distance uint64  `json:"distance"` // bytes, the most common
 	Share    float64 `json:"share"`    // of the distances
 	Addr     uint64  `json:"addr"`     // of the first
+
+	covers uint64 // bytes between those at Distance
 }
 
 const (
-	shingle    = 16
-	maxSlots   = 1 << 20
-	candidates = 64
-	maxPlaces  = 1 << 14 // of one candidate
-	minRepeats = 8
+	shingle       = 16
+	maxSlots      = 1 << 20
+	candidates    = 32 // of each order of magnitude: a record's parts are more frequent than the record
+	maxCandidates = 1 << 11
+	maxPlaces     = 1 << 12 // of one candidate
+	minRepeats    = 8
+	minDistances  = 3
 )
 
 // findRecord finds what repeats at the largest regular distance, nil if nothing does. Pieces are in order of their addresses.
@@ -33,22 +37,11 @@ func findRecord(pieces []Block) *Record {
 	slots := 1 << bits.Len(uint(min(total, maxSlots-1)))
 	slot := func(p []byte) int { return int(mix(p) & uint64(slots-1)) }
 	count := make([]uint32, slots)
-	eachShingle(pieces, func(_ uint64, p []byte) { count[slot(p)]++ })
-	noise := uint32(4*total/slots + minRepeats) // what different shingles in one slot add up to
-	var best []int
-	for i, n := range count {
-		if n >= noise {
-			best = append(best, i)
-		}
-	}
-	slices.SortFunc(best, func(a, b int) int { return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b)) })
-	places := map[[shingle]byte][]uint64{}
-	wanted := map[int]bool{}
-	for _, i := range best[:min(len(best), candidates)] {
-		wanted[i] = true
-	}
-	eachShingle(pieces, func(addr uint64, p []byte) {
-		if key := [shingle]byte(p); wanted[slot(p)] && len(places[key]) < maxPlaces && (places[key] != nil || len(places) < 4*candidates) {
+	eachShingle(pieces, func(_ place, p []byte) { count[slot(p)]++ })
+	wanted := frequent(count, uint32(4*total/slots+minRepeats)) // less is what different shingles in one slot add up to
+	places := map[[shingle]byte][]place{}
+	eachShingle(pieces, func(addr place, p []byte) {
+		if key := [shingle]byte(p); wanted[slot(p)] && len(places[key]) < maxPlaces && (places[key] != nil || len(places) < maxCandidates) {
 			places[key] = append(places[key], addr)
 		}
 	})
@@ -69,19 +62,46 @@ func findRecord(pieces []Block) *Record {
 	return found
 }
 
-// better prefers the whole record to its parts, and of a record its first bytes.
-func better(a, b *Record) bool {
-	return cmp.Or(cmp.Compare(b.Distance, a.Distance), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Addr, b.Addr)) < 0
+// frequent is the slots that were met most, of each order of magnitude.
+func frequent(count []uint32, least uint32) map[int]bool {
+	var best [33][]int
+	for i, n := range count {
+		if n >= least {
+			best[bits.Len32(n)] = append(best[bits.Len32(n)], i)
+		}
+	}
+	wanted := map[int]bool{}
+	for _, list := range best {
+		slices.SortFunc(list, func(a, b int) int { return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b)) })
+		for _, i := range list[:min(len(list), candidates)] {
+			wanted[i] = true
+		}
+	}
+	return wanted
 }
 
-// regular is the most common distance of places, if most have it.
-func regular(at []uint64) *Record {
+// better prefers what accounts for more memory: the whole record to its parts. Of equals it is the more frequent, then the first.
+func better(a, b *Record) bool {
+	return cmp.Or(cmp.Compare(b.covers, a.covers), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Addr, b.Addr)) < 0
+}
+
+// place is an address, and which of the parts it lies in between which pages were left out.
+type place struct {
+	addr uint64
+	part int
+}
+
+// regular is the most common distance of places, if most have it: of those between which nothing was left out.
+func regular(at []place) *Record {
 	if len(at) < minRepeats {
 		return nil
 	}
-	count := map[uint64]int{}
+	count, all := map[uint64]int{}, 0
 	for i := 1; i < len(at); i++ {
-		count[at[i]-at[i-1]]++
+		if at[i].part == at[i-1].part {
+			count[at[i].addr-at[i-1].addr]++
+			all++
+		}
 	}
 	var mode uint64
 	for d, n := range count {
@@ -89,19 +109,24 @@ func regular(at []uint64) *Record {
 			mode = d
 		}
 	}
-	share := float64(count[mode]) / float64(len(at)-1)
-	if share < 0.5 || mode < shingle {
+	share := float64(count[mode]) / float64(max(all, 1))
+	if share < 0.5 || count[mode] < minDistances || mode < shingle {
 		return nil
 	}
-	return &Record{Count: len(at), Distance: mode, Share: share, Addr: at[0]}
+	return &Record{Count: len(at), Distance: mode, Share: share, Addr: at[0].addr,
+		covers: mode * uint64(count[mode])}
 }
 
 // eachShingle calls f with every 16 bytes that have at least 4 different ones among them.
-func eachShingle(pieces []Block, f func(addr uint64, p []byte)) {
+func eachShingle(pieces []Block, f func(at place, p []byte)) {
+	part := 0
 	for _, b := range pieces {
+		if b.Cut {
+			part++
+		}
 		for i := 0; i+shingle <= len(b.Data); i++ {
 			if p := b.Data[i : i+shingle]; varied(p) {
-				f(b.Addr+uint64(i), p)
+				f(place{b.Addr + uint64(i), part}, p)
 			}
 		}
 	}

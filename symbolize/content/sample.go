@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,7 +16,7 @@ const (
 	MaxPages = 4096    // 16 MiB of small pages
 	maxScan  = 1 << 24 // pages that are looked up: 64 GiB
 	maxRuns  = 1 << 20
-	cluster  = 4 // pages that are read next to each other: records are longer than a page
+	cluster  = 4 // pages that are read next to each other
 )
 
 // The bits of /proc/PID/pagemap.
@@ -27,10 +28,12 @@ const (
 // Range is the addresses [Start, End).
 type Range struct{ Start, End uint64 }
 
-// Block is memory as it was read at one instant: whole pages that follow one another.
+// Block is memory as it was read at one instant: whole pages that follow one another. Cut says that pages which are in memory
+// lie unread between the block before and this one.
 type Block struct {
 	Addr uint64
 	Data []byte
+	Cut  bool
 }
 
 // Sample is what was read of some ranges. Pages counts what Blocks hold; Resident, Swapped and Total the pages of the ranges
@@ -75,6 +78,7 @@ func Read(pid int, ranges []Range, pages int) (*Sample, error) {
 type run struct {
 	addr  uint64
 	pages uint64
+	cut   bool // others lie between the run before and this one
 }
 
 // scan finds the pages that are in memory.
@@ -122,10 +126,11 @@ func addPage(runs []run, addr, size uint64) []run {
 		runs[n].pages++
 		return runs
 	}
-	return append(runs, run{addr, 1})
+	return append(runs, run{addr: addr, pages: 1})
 }
 
-// pick is so many pages of the runs at most: clusters of pages, spread evenly.
+// pick is so many pages of the runs at most: a quarter of them in one stretch from the middle on, for long records, the others
+// in clusters that are spread evenly.
 func pick(runs []run, want int, size uint64) []run {
 	var total uint64
 	for _, r := range runs {
@@ -134,23 +139,36 @@ func pick(runs []run, want int, size uint64) []run {
 	if total <= uint64(want) {
 		return runs
 	}
-	var picked []run
-	clusters := uint64((want + cluster - 1) / cluster)
-	at, before := 0, uint64(0) // the run of a page, and the pages before it
+	stretch := uint64(want) / 4
+	clusters := (uint64(want) - stretch) / cluster
+	if clusters == 0 {
+		clusters, stretch = 1, uint64(want)-min(uint64(want), cluster)
+	}
+	var pages []uint64 // by their place among all
 	for c := range clusters {
-		i := c * total / clusters
-		for n := 0; n < cluster && want > 0; n++ {
-			for at < len(runs) && i >= before+runs[at].pages {
-				before += runs[at].pages
-				at++
-			}
-			if at == len(runs) {
-				break
-			}
-			picked = addPage(picked, runs[at].addr+(i-before)*size, size)
-			i++
-			want--
+		for i := range min(cluster, uint64(want)) {
+			pages = append(pages, c*total/clusters+i)
 		}
+	}
+	for i := range stretch {
+		pages = append(pages, total/2+i)
+	}
+	slices.Sort(pages)
+	var picked []run
+	at, before := 0, uint64(0) // the run of a page, and the pages before it
+	next := uint64(0)
+	for _, i := range slices.Compact(pages) {
+		for at < len(runs) && i >= before+runs[at].pages {
+			before += runs[at].pages
+			at++
+		}
+		if at < len(runs) {
+			picked = addPage(picked, runs[at].addr+(i-before)*size, size)
+			if last := &picked[len(picked)-1]; last.pages == 1 {
+				last.cut = i != next
+			}
+		}
+		next = i + 1
 	}
 	return picked
 }
@@ -169,7 +187,7 @@ func (s *Sample) read(pid int, pagemap io.ReaderAt, r run) error {
 			n++
 		}
 		if n > i {
-			if err := s.readPages(pid, r.addr+i*size, (n-i)*size); err != nil {
+			if err := s.readPages(pid, r.addr+i*size, (n-i)*size, r.cut); err != nil {
 				return err
 			}
 		}
@@ -182,7 +200,7 @@ func (s *Sample) read(pid int, pagemap io.ReaderAt, r run) error {
 	return nil
 }
 
-func (s *Sample) readPages(pid int, addr, length uint64) error {
+func (s *Sample) readPages(pid int, addr, length uint64, cut bool) error {
 	p := make([]byte, length)
 	n, err := unix.ProcessVMReadv(pid, []unix.Iovec{{Base: &p[0], Len: length}},
 		[]unix.RemoteIovec{{Base: uintptr(addr), Len: int(length)}}, 0)
@@ -193,7 +211,7 @@ func (s *Sample) readPages(pid int, addr, length uint64) error {
 	s.Skipped += int(length)/s.PageSize - whole
 	s.Pages += whole
 	if whole > 0 {
-		s.Blocks = append(s.Blocks, Block{addr, p[:whole*s.PageSize]})
+		s.Blocks = append(s.Blocks, Block{addr, p[:whole*s.PageSize], cut})
 	}
 	return nil
 }

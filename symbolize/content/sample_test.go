@@ -131,10 +131,10 @@ func TestReadTouchesNothing(t *testing.T) {
 func TestReadIsBounded(t *testing.T) {
 	h := mustHeld(t)
 	s, err := Read(h.pid, []Range{{h.start, h.start + 1024*4096}}, 10)
-	if err != nil || s.Pages != 10 || s.Resident != 64 {
+	if err != nil || s.Pages > 10 || s.Pages < 6 || s.Resident != 64 {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	if first, last := s.Blocks[0].Addr, s.Blocks[len(s.Blocks)-1].Addr; first != h.start || last < h.start+600*4096 {
+	if first, last := s.Blocks[0].Addr, s.Blocks[len(s.Blocks)-1].Addr; first != h.start || last < h.start+500*4096 {
 		t.Errorf("what is read lies between %x and %x, not all over %x", first, last, h.start)
 	}
 	if s, err = Read(h.pid, []Range{{h.start + 4096, h.start + 8192}}, 10); !errors.Is(err, ErrNothing) || s.Total != 1 || s.Resident != 0 {
@@ -158,10 +158,10 @@ func TestClustersAreSpreadEvenly(t *testing.T) {
 		want int
 		out  []run
 	}{
-		{"all fits", []run{{0, 3}, {0x10000, 1}}, 4, []run{{0, 3}, {0x10000, 1}}},
-		{"one long run", []run{{0, 100}}, 8, []run{{0, 4}, {50 * 4096, 4}}},
-		{"fewer than a cluster", []run{{0, 100}}, 3, []run{{0, 3}}},
-		{"single pages", []run{{0, 1}, {8 << 12, 1}, {16 << 12, 1}, {24 << 12, 1}, {32 << 12, 1}}, 4, []run{{0, 1}, {8 << 12, 1}, {16 << 12, 1}, {24 << 12, 1}}},
+		{"all fits", []run{{0, 3, false}, {0x10000, 1, false}}, 4, []run{{0, 3, false}, {0x10000, 1, false}}},
+		{"one long run", []run{{0, 100, false}}, 16, []run{{0, 4, false}, {33 * 4096, 4, true}, {50 * 4096, 4, true}, {66 * 4096, 4, true}}},
+		{"fewer than a cluster", []run{{0, 100, false}}, 3, []run{{0, 3, false}}},
+		{"single pages", []run{{0, 1, false}, {8 << 12, 1, false}, {16 << 12, 1, false}, {24 << 12, 1, false}, {32 << 12, 1, false}}, 4, []run{{0, 1, false}, {8 << 12, 1, false}, {16 << 12, 1, false}, {24 << 12, 1, false}}},
 		{"nothing", nil, 4, nil},
 	} {
 		if got := pick(c.runs, c.want, 4096); !slices.Equal(got, c.out) {
@@ -170,15 +170,15 @@ func TestClustersAreSpreadEvenly(t *testing.T) {
 	}
 	many := []run{}
 	for i := range uint64(1000) {
-		many = append(many, run{i * 3 * 4096, i % 3})
+		many = append(many, run{i * 3 * 4096, i % 3, false})
 	}
 	for want := range 300 {
 		n := uint64(0)
 		for _, r := range pick(many, want, 4096) {
 			n += r.pages
 		}
-		if n != uint64(want) {
-			t.Errorf("%d pages were picked, want %d", n, want)
+		if n > uint64(want) || n+4 < uint64(want)*3/4 || want > 0 && n == 0 {
+			t.Errorf("%d pages were picked, want about %d", n, want)
 		}
 	}
 }
@@ -204,7 +204,7 @@ func (n pages) ReadAt(p []byte, off int64) (int, error) {
 func TestSwappedPagesAreCounted(t *testing.T) {
 	s := &Sample{PageSize: 4096}
 	runs, err := s.scan(pages(100), []Range{{0, 100 * 4096}})
-	if err != nil || s.Swapped != 99 || s.Resident != 1 || !slices.Equal(runs, []run{{99 * 4096, 1}}) {
+	if err != nil || s.Swapped != 99 || s.Resident != 1 || !slices.Equal(runs, []run{{99 * 4096, 1, false}}) {
 		t.Errorf("%+v, %v, %v", s, runs, err)
 	}
 	if _, err := s.scan(pages(100), []Range{{100 * 4096, 200 * 4096}}); err == nil {
