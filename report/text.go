@@ -130,6 +130,7 @@ func (t *screen) process(e *leak.Entry) {
 	if e.Floor != nil && !t.said[e] {
 		t.line(quiet(e.Floor))
 	}
+	t.blocks(e)
 	if !t.o.Live {
 		if f := e.Effects; f.Dumps > 0 || f.CPUNS > 0 {
 			t.line(fmt.Sprintf("cost: %s, %s of pauses, %s of CPU", plural(uint64(f.Dumps), "thread dump"),

@@ -49,6 +49,7 @@ type prober struct {
 	stacks         int
 }
 
+func (*prober) Block(*Space, *Block)          {}
 func (*prober) Open(*Space)                   {}
 func (*prober) End(*Space, time.Time, string) {}
 func (p *prober) Stack(_ *Space, _ uint32, raw *Stack) {

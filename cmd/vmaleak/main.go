@@ -10,6 +10,8 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+
+	"vmaleak/tracer"
 )
 
 // Exit codes, a contract.
@@ -41,6 +43,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == execHelper {
 		fmt.Fprintln(stderr, "vmaleak:", waitAndExec(args[1:]))
 		return exitError
+	}
+	if len(args) > 0 && args[0] == standInHelper {
+		if err := tracer.StandIn(os.Stdin, stdout); err != nil {
+			fmt.Fprintln(stderr, "vmaleak:", err)
+			return exitError
+		}
+		return exitDone
 	}
 	if len(args) > 0 && args[0] == demoHelper {
 		fmt.Fprintln(stderr, "vmaleak:", demoWorkload())

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"time"
 
 	"vmaleak/leak"
@@ -26,6 +28,28 @@ const (
 	mallocTries = 100
 	mallocLate  = 10 * time.Second
 )
+
+// standInHelper is the hidden first argument of the child on which the cost of probes is measured.
+const standInHelper = "__stand-in"
+
+// measureMalloc finds out what following malloc costs here; where it cannot, the cost is unknown.
+func (s *session) measureMalloc() {
+	if s.o.malloc == 0 {
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		s.complain("malloc", fmt.Errorf("find our own program: %w", err))
+		return
+	}
+	cost, err := s.tr.MeasureMalloc([]string{self, standInHelper})
+	if err != nil {
+		s.complain("malloc", err)
+		return
+	}
+	small, followed := cost.Small.Nanoseconds(), cost.Followed.Nanoseconds()
+	s.mallocCost = leak.BlockCost{CallNS: &small, TrackedNS: &followed}
+}
 
 // startMalloc follows malloc in the first targets. Where none of them has one, there is nothing to trace with --malloc.
 func (s *session) startMalloc() error {
@@ -125,7 +149,8 @@ func (s *session) blockFacts(t *target) *leak.BlockFacts {
 	if f := &t.malloc; f.done && !t.ended {
 		f.calls = s.tr.MallocCalls(t.sp.PID())
 	}
-	c := t.sp.Events.Blocks
+	c, cost := t.sp.Events.Blocks, s.mallocCost
+	cost.Calls = t.malloc.calls
 	return &leak.BlockFacts{MinSize: uint64(s.o.malloc), Since: t.malloc.since, Dropped: c.Dropped, Untracked: c.Untracked, Missed: c.Missed,
-		Because: t.malloc.why, Cost: leak.BlockCost{Calls: t.malloc.calls}}
+		Because: t.malloc.why, Cost: cost}
 }

@@ -29,6 +29,8 @@ type session struct {
 	warn    warnings
 	cmd     *command
 
+	mallocCost leak.BlockCost // but for the calls
+
 	targets map[*tracer.Space]*target
 	ofBooks map[*leak.Space]*target
 	last    *target // of the last event

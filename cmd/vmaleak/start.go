@@ -50,6 +50,7 @@ func (s *session) start() error {
 	} else if s.o.takesStacks() {
 		s.stacks = newStacks(s.books.StacksInUse)
 	}
+	s.measureMalloc()
 	debug.FreeOSMemory() // the kernel's types, which only loading needs
 	if s.tr.Backend.Mode == tracer.EnterExit {
 		s.warn.add("enter-exit", "the back end enter-exit is exact only for programs whose threads do not race for addresses", 1)
