@@ -147,6 +147,10 @@ func (b *builder) build(f Facts) {
 		b.e.Totals.Resident, s.resident = &n, &n
 	}
 	b.regions, b.arenas, b.pages.list, b.read = sorted(f.Regions), f.Arenas, f.Pages, f.Pages != nil
+	if f.JVM != nil {
+		b.e.JVM = f.JVM
+	}
+	b.e.Counters = append([]Counter{}, f.Counters...)
 	b.stacks = stacks{ask: s.ledger.opt.Stack, asked: map[uint32]*named{}}
 	b.e.Events.Stacks.Pending += s.ledger.pendingOf(s)
 	b.threads(f.Threads)

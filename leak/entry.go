@@ -23,17 +23,18 @@ type Entry struct {
 	Verified          bool       `json:"verified"`
 	UnverifiedBecause *string    `json:"unverified_because"`
 
-	Backend   Backend `json:"backend"`
-	Events    Events  `json:"events"`
-	CGroup    *CGroup `json:"cgroup"`
-	Unit      *string `json:"unit"`
-	Pod       *string `json:"pod"`
-	Container *string `json:"container"`
-	JVM       *JVM    `json:"jvm"`
-	Effects   Effects `json:"effects"`
-	Totals    Totals  `json:"totals"`
-	Growth    Growth  `json:"growth"` // of all outstanding committed memory together
-	Steps     *Steps  `json:"steps"`
+	Backend   Backend   `json:"backend"`
+	Events    Events    `json:"events"`
+	CGroup    *CGroup   `json:"cgroup"`
+	Unit      *string   `json:"unit"`
+	Pod       *string   `json:"pod"`
+	Container *string   `json:"container"`
+	JVM       *JVM      `json:"jvm"`
+	Counters  []Counter `json:"counters"` // what the program itself counts against a limit of its own
+	Effects   Effects   `json:"effects"`
+	Totals    Totals    `json:"totals"`
+	Growth    Growth    `json:"growth"` // of all outstanding committed memory together
+	Steps     *Steps    `json:"steps"`
 
 	Books      Books         `json:"books"`
 	Categories []CategoryUse `json:"categories"`
@@ -78,28 +79,6 @@ type CGroup struct {
 	Kernel  *uint64 `json:"kernel"`
 	Sock    *uint64 `json:"sock"`
 	OOMKill *uint64 `json:"oom_kill"`
-}
-
-// JVM is what the virtual machine says of itself.
-type JVM struct {
-	Version    *string           `json:"version"`
-	Heap       *JVMHeap          `json:"heap"`
-	HeapRanges []AddrRange       `json:"heap_ranges"`
-	Direct     map[string]uint64 `json:"direct"`
-	NMT        map[string]uint64 `json:"nmt"`
-}
-
-// JVMHeap is the Java heap, in bytes.
-type JVMHeap struct {
-	Used      *uint64 `json:"used"`
-	Committed *uint64 `json:"committed"`
-	Max       *uint64 `json:"max"`
-}
-
-// AddrRange is the addresses [Start, End).
-type AddrRange struct {
-	Start Addr `json:"start"`
-	End   Addr `json:"end"`
 }
 
 // Effects is what watching has cost the target and us.
