@@ -76,7 +76,7 @@ func (l *Ledger) Snapshot(at time.Time, h Header, facts func(s *Space) Facts) *S
 // retain keeps the entry of an ended space and drops what it was made of.
 func (s *Space) retain(e *Entry) {
 	s.entry = e
-	s.vm, s.threads, s.lastT, s.touched, s.poolsGone, s.floats, s.series, s.blocks = nil, nil, nil, nil, nil, nil, nil, nil
+	s.vm, s.threads, s.lastT, s.touched, s.poolsGone, s.floats, s.series, s.blocks, s.keeps = nil, nil, nil, nil, nil, nil, nil, nil, nil
 	s.all = track{}
 }
 
@@ -95,7 +95,6 @@ type builder struct {
 	rebooked uint64
 
 	regions  []Region // in order, disjoint
-	arenas   []Arena
 	layout   []Region // of shapes
 	shaped   bool     // layout was made
 	pages    pages
@@ -146,13 +145,14 @@ func (b *builder) build(f Facts) {
 		n := *f.Resident
 		b.e.Totals.Resident, s.resident = &n, &n
 	}
-	b.regions, b.arenas, b.pages.list, b.read = sorted(f.Regions), f.Arenas, f.Pages, f.Pages != nil
+	b.regions, b.pages.list, b.read = sorted(f.Regions), f.Pages, f.Pages != nil
 	if f.JVM != nil {
 		b.e.JVM = f.JVM
 	}
 	b.e.Counters = append([]Counter{}, f.Counters...)
 	b.stacks = stacks{ask: s.ledger.opt.Stack, asked: map[uint32]*named{}}
 	b.e.Events.Stacks.Pending += s.ledger.pendingOf(s)
+	b.malloc(f.Malloc)
 	b.threads(f.Threads)
 	b.mappings()
 	b.categories(&f)
@@ -163,6 +163,7 @@ func (b *builder) build(f Facts) {
 		b.series()
 	}
 	b.blocks(f.Blocks)
+	b.retained()
 	b.e.Stacks = b.stacks.list()
 }
 

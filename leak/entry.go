@@ -38,6 +38,7 @@ type Entry struct {
 
 	Books      Books         `json:"books"`
 	Categories []CategoryUse `json:"categories"`
+	Malloc     *Malloc       `json:"malloc"` // nil: nobody looked
 
 	Pools       []Pool      `json:"pools"`
 	Threads     []Thread    `json:"threads"`

@@ -20,9 +20,9 @@ type Facts struct {
 	Regions  []Region // in order, disjoint; what is in none is judged by the stack that mapped it
 	Pages    []Pages  // in order, disjoint; of rows that are missing nothing is known. nil: nobody looked
 	Memory   *Memory
-	Arenas   []Arena
-	Limits   []Limit   // what growth may meet: of control groups, the host, the process
-	Counters []Counter // and of the program itself
+	Malloc   *MallocFacts // nil: nobody looked
+	Limits   []Limit      // what growth may meet: of control groups, the host, the process
+	Counters []Counter    // and of the program itself
 
 	Blocks *BlockFacts // nil: blocks of malloc are not asked for
 }

@@ -42,14 +42,23 @@ type Pages struct {
 	At                   time.Time // when they were counted
 }
 
-// Arena is one heap of malloc, in bytes. Free and FreeResident count what malloc holds free inside, the latter of it
-// whole pages that are in memory: what a trim can give back.
+// The kinds of arenas.
+const (
+	MainArena  = "main"  // its memory is brk's
+	OtherArena = "arena" // its memory is heaps of 64 MiB
+)
+
+// Arena is one arena of glibc's malloc, in bytes. Free is what malloc holds free inside: FreeResident is the whole pages of it
+// that are in memory and that a trim gives back, KeptResident those that it does not (the ends of arenas).
 type Arena struct {
-	Kind         string `json:"kind"` // main (brk) or arena
-	Start        Addr   `json:"start"`
-	Committed    uint64 `json:"committed"`
-	Free         uint64 `json:"free"`
-	FreeResident uint64 `json:"free_resident"`
+	Kind         string  `json:"kind"`
+	Start        Addr    `json:"start"` // of its first heap
+	Heaps        []Addr  `json:"heaps"` // 64 MiB each, reserved or writable; none of the main arena
+	Committed    uint64  `json:"committed"`
+	Free         uint64  `json:"free"`
+	FreeResident uint64  `json:"free_resident"`
+	KeptResident uint64  `json:"kept_resident"`
+	Incomplete   *string `json:"incomplete"` // why the figures are lower bounds
 }
 
 // Counter is what the target itself counts against a limit of its own.

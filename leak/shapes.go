@@ -22,9 +22,11 @@ func (b *builder) shapes() []Region {
 	arena := func(at uint64) {
 		list = append(list, Region{Range: vma.Range{Start: at, End: at + arenaSize}, Category: MallocArena})
 	}
-	for i := range b.arenas {
-		if a := &b.arenas[i]; a.Kind == "arena" {
-			arena(uint64(a.Start) &^ (arenaSize - 1))
+	if m := b.e.Malloc; m != nil {
+		for i := range m.Arenas {
+			for _, at := range m.Arenas[i].Heaps[:min(len(m.Arenas[i].Heaps), maxShapes)] {
+				arena(uint64(at) &^ (arenaSize - 1))
+			}
 		}
 	}
 	if b.s.vm == nil {

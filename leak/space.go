@@ -28,8 +28,9 @@ type Space struct {
 	outstanding, committedO int64 // of what is outstanding
 	all                     track
 	series                  []tickPoint
-	resident                *uint64 // last known
-	blocks                  *blocks // of malloc, nil: none were told of
+	resident                *uint64               // last known
+	blocks                  *blocks               // of malloc, nil: none were told of
+	keeps                   map[string]*retention // by category of malloc
 
 	endedBy string
 	endedAt time.Time

@@ -132,6 +132,9 @@ func snapshots(t testing.TB) map[string]*leak.Snapshot {
 	sc.facts.Events = leak.Events{Received: 100, Applied: 97, Lost: 3, Gaps: 2, Resyncs: 1, DriftBytes: 8192, Untraced: map[string]uint64{"mlock": 3}}
 	sc.facts.Verified, sc.facts.UnverifiedBecause = false, "2 numbers are in flight"
 	sc.facts.Effects = leak.Effects{Dumps: 2, DumpPauseNS: 12e6, CPUNS: 1300e6}
+	why := "there was no time to read all its lists"
+	sc.facts.Malloc = &leak.MallocFacts{At: sc.now, Arenas: []leak.Arena{{Kind: leak.MainArena, Start: 0x55d0c0000000, Committed: 1 << 20, Free: 1 << 19, FreeResident: 1 << 18},
+		{Kind: leak.OtherArena, Start: 0x7f4640000000, Heaps: []leak.Addr{0x7f4640000000}, Committed: 60 << 20, Free: 50 << 20, FreeResident: 40 << 20, KeptResident: 4 << 20, Incomplete: &why}}}
 	out["doubtful"] = sc.snapshot(t, leak.SourceLive)
 
 	sc = newScene(leak.Process{PID: 77, Space: "77-0", Name: "evil\x1b]0;pwned\a\x1b[2Jname\nPID 1", Comm: "ev\xe4\xb8", Cmdline: []string{"a\xff"}})
