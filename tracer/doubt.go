@@ -24,6 +24,13 @@ func extent(page uint64, ev *vma.Event) (from, into vma.Range) {
 	return from, from
 }
 
+// refused is the target of a fixed move that was refused with EFAULT: it is as
+// it was if the source began with a hole, else it was unmapped first.
+func refused(page uint64, ev *vma.Event) (vma.Range, bool) {
+	into := vma.Range{Start: ev.Target, End: ev.Target + (ev.NewLen+page-1)&^(page-1)}
+	return into, ev.Op == vma.OpMremap && ev.Errno() == int64(unix.EFAULT) && ev.Flags&unix.MREMAP_FIXED != 0
+}
+
 // carry returns the ranges in doubt after ev: what a call sets outright is in
 // doubt no longer, what it makes of something in doubt is.
 func carry(doubt ranges, page uint64, ev *vma.Event) ranges {
@@ -31,6 +38,9 @@ func carry(doubt ranges, page uint64, ev *vma.Event) ranges {
 		return nil
 	}
 	from, into := extent(page, ev)
+	if target, ok := refused(page, ev); ok && doubt.overlaps(from) {
+		return doubt.add(from).add(target)
+	}
 	switch {
 	case ev.Op == vma.OpMprotect || ev.Op == vma.OpPkeyMprotect:
 		// It stopped at a hole, and which that was is in doubt too.

@@ -89,6 +89,9 @@ func (n *snapshot) question(list ...vma.Range) {
 func (n *snapshot) judge(on *vma.Space, ev *vma.Event) {
 	from, into := extent(on.PageSize, ev)
 	stopped := ev.Errno() == int64(unix.ENOMEM) && (ev.Op == vma.OpMprotect || ev.Op == vma.OpPkeyMprotect)
+	if target, ok := refused(on.PageSize, ev); ok && (!n.known.covers(from) || n.doubt.overlaps(from)) {
+		n.question(from, target)
+	}
 	if ev.Failed() && !stopped {
 		return
 	}

@@ -69,6 +69,9 @@ func (t *torn) next(seq uint64) vma.Event {
 			ev.NewLen = to.Len()
 		}
 		to.End = to.Start + ev.NewLen
+		if failed, ok := t.failing(ev, as, to); ok {
+			return failed
+		}
 		if to.End > tornStart+tornPages*tornPage || to.Overlaps(r) || len(as) == 0 || as[0].Start > r.Start {
 			ev.Op, ev.NewLen, ev.Ret = vma.OpMunmap, 0, 0
 			break
@@ -79,6 +82,20 @@ func (t *torn) next(seq uint64) vma.Event {
 		}
 	}
 	return ev
+}
+
+// failing is a move that the kernel refuses: at once where the source begins with a hole, and
+// when the target is unmapped already where several areas were to be resized.
+func (t *torn) failing(ev vma.Event, as []vma.Area, to vma.Range) (vma.Event, bool) {
+	hole := len(as) == 0 || as[0].Start > ev.Addr
+	if t.IntN(3) > 0 || to.Overlaps(vma.Range{Start: ev.Addr, End: ev.Addr + ev.Len}) || to.End > tornStart+tornPages*tornPage || !hole && len(as) == 1 {
+		return ev, false
+	}
+	if !hole {
+		t.vm.Apply(&vma.Event{Op: vma.OpMunmap, Addr: to.Start, Len: to.Len(), Thread: ev.Thread})
+	}
+	ev.Flags, ev.Target, ev.Ret = unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED, to.Start, -int64(unix.EFAULT)
+	return ev, true
 }
 
 func opaque(as []vma.Area) bool {

@@ -11,8 +11,8 @@ package vma
 //	NONE   other prot      new rows of the given origin: somebody committed them
 //	prot   other prot      the owner stays
 //
-// Bytes that agree keep their owners. Opaque areas and the main stack are
-// always taken over from truth: they own nothing.
+// Bytes that agree keep their owners. Opaque areas and the main stack own
+// nothing: they are taken over from truth, inside the same ranges.
 func (s *Space) Reconcile(truth *Space, only []Range, origin Origin) ([]Difference, *Delta) {
 	s.delta.reset()
 	if truth.StackStart != 0 && !truth.namedStack().Contains(s.StackStart) {
@@ -47,14 +47,20 @@ func (s *Space) Reconcile(truth *Space, only []Range, origin Origin) ([]Differen
 			}
 		}
 	}
-	s.takeOpaque(truth)
+	if only == nil {
+		only = []Range{{End: ^uint64(0)}}
+	}
+	for _, r := range union(only) {
+		s.takeOpaque(truth, r)
+	}
 	return diffs, &s.delta
 }
 
-// takeOpaque replaces every area of s that is not anonymous by truth's, where s has room.
-func (s *Space) takeOpaque(truth *Space) {
+// takeOpaque replaces what in r is not anonymous by what truth has there, where s has room.
+func (s *Space) takeOpaque(truth *Space, r Range) {
 	var stack, old []Area
-	for a := range s.All() {
+	for a := range s.Over(r) {
+		a.Range = a.Intersect(r)
 		switch a.Kind {
 		case Stack:
 			stack = append(stack, a)
@@ -74,10 +80,11 @@ func (s *Space) takeOpaque(truth *Space) {
 			}
 		}
 	}
-	for a := range truth.All() {
+	for a := range truth.Over(r) {
 		if a.Kind.Exported() {
 			continue
 		}
+		a.Range = a.Intersect(r)
 		for len(old) > 0 && old[0].End <= a.Start {
 			old = old[1:]
 		}

@@ -74,11 +74,11 @@ func TestReconcile(t *testing.T) {
 		{"PROT_NONE leaves the owner", []string{"10-14 ---p", "20-24 ---p"}, nil, "10-14 --- anon mmap t1 #1\n20-24 --- anon mmap t2 #2", "; ; 10-14 t1"},
 		{"a lost commit is healed", []string{"10-14 rw-p", "20-22 ---p", "22-24 rw-p"}, nil,
 			"10-14 rw- anon mmap t1 #1\n20-22 --- anon mmap t2 #2\n22-24 rw- anon healed", "22-24 t0; 22-24 t2; "},
-		{"only some ranges, overlapping and out of order", nil, []int{21, 23, 12, 13, 11, 13, 12, 12}, // 30-32 is gone: opaque areas always follow
-			"10-11 rw- anon mmap t1 #1\n13-14 rw- anon mmap t1 #1\n20-21 --- anon mmap t2 #2\n23-24 --- anon mmap t2 #2", "; 11-13 t1, 21-23 t2; "},
-		{"opaque areas of the truth fill only what is free", []string{"8-22 r--s /x"}, []int{12, 13},
-			"8-10 r-- opaque\n10-12 rw- anon mmap t1 #1\n12-13 r-- opaque\n13-14 rw- anon mmap t1 #1\n14-20 r-- opaque\n20-24 --- anon mmap t2 #2", "; 12-13 t1; "},
-		{"no range at all changes no memory", []string{"40-41 rw-p"}, []int{}, "10-14 rw- anon mmap t1 #1\n20-24 --- anon mmap t2 #2", "; ; "},
+		{"only some ranges, overlapping and out of order", nil, []int{21, 23, 12, 13, 11, 13, 12, 12, 31, 32},
+			"10-11 rw- anon mmap t1 #1\n13-14 rw- anon mmap t1 #1\n20-21 --- anon mmap t2 #2\n23-24 --- anon mmap t2 #2\n30-31 r-- opaque", "; 11-13 t1, 21-23 t2; "},
+		{"opaque areas of the truth fill only what is free", []string{"8-22 r--s /x"}, []int{9, 10, 12, 13},
+			"9-10 r-- opaque\n10-12 rw- anon mmap t1 #1\n12-13 r-- opaque\n13-14 rw- anon mmap t1 #1\n20-24 --- anon mmap t2 #2\n30-32 r-- opaque", "; 12-13 t1; "},
+		{"no range at all changes nothing", []string{"40-41 rw-p"}, []int{}, "10-14 rw- anon mmap t1 #1\n20-24 --- anon mmap t2 #2\n30-32 r-- opaque", "; ; "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, truth := New(Options{}), mustParse(t, mapsText(tt.truth...))
