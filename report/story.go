@@ -89,21 +89,23 @@ func (f *finding) spread() string {
 }
 
 // growing says how a pool grows, "" if it does not.
-func (f *finding) growing() string {
-	p := f.p
-	if p.Growth.PerHour == nil {
+func (f *finding) growing() string { return growing(&f.p.Growth, f.p.Steps, f.p.Size) }
+
+// growing says how memory grows that comes mostly in calls of size, "" if it does not.
+func growing(g *leak.Growth, st *leak.Steps, size *uint64) string {
+	if g.PerHour == nil {
 		return ""
 	}
-	text := mebibytes(uint64(max(*p.Growth.PerHour, 0)), 0) + "/h"
-	if st := p.Steps; st != nil {
+	text := mebibytes(uint64(max(*g.PerHour, 0)), 0) + "/h"
+	if st != nil {
 		bytes := exact(st.Bytes) + " B"
-		if p.Size != nil && *p.Size > 0 && st.Bytes%*p.Size == 0 && st.Bytes > *p.Size {
-			bytes = fmt.Sprintf("%d x %s B", st.Bytes / *p.Size, exact(*p.Size))
+		if size != nil && *size > 0 && st.Bytes%*size == 0 && st.Bytes > *size {
+			bytes = fmt.Sprintf("%d x %s B", st.Bytes / *size, exact(*size))
 		}
 		return fmt.Sprintf("%s of %s, one per %s; %s over whole steps", plural(uint64(st.Count), "step"), bytes, about(time.Duration(st.PeriodNS)), text)
 	}
-	if p.Growth.Low != nil && p.Growth.High != nil {
-		text += fmt.Sprintf(" (%s to %s)", mebibytes(uint64(max(*p.Growth.Low, 0)), 0), mebibytes(uint64(max(*p.Growth.High, 0)), 0))
+	if g.Low != nil && g.High != nil {
+		text += fmt.Sprintf(" (%s to %s)", mebibytes(uint64(max(*g.Low, 0)), 0), mebibytes(uint64(max(*g.High, 0)), 0))
 	}
 	return "steadily " + text
 }

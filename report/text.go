@@ -26,8 +26,8 @@ type TextOptions struct {
 	FullStacks bool
 }
 
-// Text writes the report for people: what grows, said in a sentence, then one
-// table a process. No line is wider than the options say, and no name can
+// Text writes the report for people: for each process what is suspected of it, or else what holds
+// most, said in sentences, then one table. No line is wider than the options say, and no name can
 // harm the terminal.
 func Text(w io.Writer, s *leak.Snapshot, o TextOptions) error {
 	if o.Top <= 0 {
@@ -74,6 +74,7 @@ func (t *screen) line(text string) { t.WriteString(wrap(text, "  ", t.o.Width)) 
 func (t *screen) summary() {
 	f := top(t.s)
 	switch {
+	case suspected(t.s):
 	case f == nil:
 		for _, e := range t.s.Processes {
 			if e.Floor != nil {
@@ -107,6 +108,7 @@ func (t *screen) source(f *finding) {
 
 func (t *screen) process(e *leak.Entry) {
 	t.line(header(t.s, e))
+	t.verdicts(e)
 	tot := &e.Totals
 	t.line(fmt.Sprintf("mapped %s = committed %s + reserved %s; outstanding %s; resident %s", size(tot.Mapped),
 		size(tot.Committed), size(tot.Reserved), size(tot.Outstanding), sizeOr(tot.Resident, "?")))

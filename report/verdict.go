@@ -1,0 +1,170 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"vmaleak/leak"
+)
+
+// How many suspects a screen shows, and how many reasons and leads of each.
+const (
+	maxSuspects = 3
+	maxReasons  = 8
+)
+
+// suspected reports whether there is a suspect in any process.
+func suspected(s *leak.Snapshot) bool {
+	return slices.ContainsFunc(s.Processes, func(e *leak.Entry) bool { return len(e.Suspects) > 0 })
+}
+
+// label writes text behind a word in a column of its own: "RATE    3 steps of …".
+func (t *screen) label(word, text string) {
+	t.WriteString(wrap(left(word, 8)+text, "        ", t.o.Width))
+}
+
+// verdicts writes what is suspected of a process, and what is only retained.
+func (t *screen) verdicts(e *leak.Entry) {
+	for i := range e.Suspects[:min(len(e.Suspects), maxSuspects)] {
+		t.suspect(e, &e.Suspects[i])
+	}
+	if more := len(e.Suspects) - maxSuspects; more > 0 {
+		t.label("", "and "+plural(uint64(more), "suspect"))
+	}
+	for i := range e.Retained {
+		r := &e.Retained[i]
+		t.label("KEPT", fmt.Sprintf("%s free in %s, not leaked: %s", mebibytes(r.Bytes, 0), r.Category, strings.Join(r.Why, "; ")))
+	}
+}
+
+// suspect writes one suspect: what, how fast, until when, and why.
+func (t *screen) suspect(e *leak.Entry, s *leak.Suspect) {
+	now := cmp.Or(e.EndedAt, t.s.EndedAt)
+	t.label(strings.ToUpper(s.Verdict), heldBy(s))
+	if text := growing(&s.Growth, s.Steps, sole(s.SizeClass)); text != "" {
+		if next := nextStep(s, now); next != nil {
+			text += "; next about " + clock(next, now)
+		}
+		if p := s.Predictions; p.Made > 0 {
+			text += fmt.Sprintf("; %d of %s foretold", p.Kept, plural(uint64(p.Made), "step"))
+		}
+		t.label("RATE", text)
+	}
+	t.label("ENDS", ends(s, now))
+	if t.o.Live {
+		return
+	}
+	t.list("WHY", s.Why)
+	t.list("LEAD", s.Lead)
+}
+
+// list writes lines below one label.
+func (t *screen) list(word string, lines []string) {
+	for _, text := range lines[:min(len(lines), maxReasons)] {
+		t.label(word, cut(text, 400))
+		word = ""
+	}
+}
+
+// heldBy says what a suspect is: "WorkerPetalGroup-9-#: 96 mappings of
+// 16,781,312 B held (1536.4 MiB), 0 released".
+func heldBy(s *leak.Suspect) string {
+	who := "process"
+	if s.Pool != nil {
+		who = poolName(*s.Pool)
+	}
+	text := who + ": "
+	switch size := sole(s.SizeClass); {
+	case size != nil && s.Outstanding == s.Mappings**size:
+		text += fmt.Sprintf("%s of %s B held (%s)", plural(s.Mappings, "mapping"), exact(*size), mebibytes(s.Outstanding, 1))
+	case size != nil:
+		text += fmt.Sprintf("%s held by %s of %s B", mebibytes(s.Outstanding, 1), plural(s.Mappings, "mapping"), exact(*size))
+	default:
+		text += fmt.Sprintf("%s held by %s", mebibytes(s.Outstanding, 1), plural(s.Mappings, "mapping"))
+	}
+	if s.Category != nil {
+		text += ", " + *s.Category
+	}
+	text += ", " + mebibytes(s.Released, 1) + " released"
+	if s.Released == 0 {
+		text = strings.TrimSuffix(text, "0 B released") + "0 released"
+	}
+	if s.Resident != nil {
+		text += ", " + mebibytes(*s.Resident, 1) + " in memory"
+	}
+	if p := s.PreExisting; p != nil && *p > 0 {
+		text += ", and " + mebibytes(*p, 1) + " of the kind from before the trace"
+	}
+	return text
+}
+
+// sole is the size of a class of one, nil for others.
+func sole(c leak.SizeClass) *uint64 {
+	if c.Min != c.Max || c.Min == 0 {
+		return nil
+	}
+	return &c.Min
+}
+
+// nextStep is when the next step is due, nil where none is or it should have come already.
+func nextStep(s *leak.Suspect, now *time.Time) *time.Time {
+	if s.Steps == nil || s.LastAt == nil || s.Steps.PeriodNS <= 0 {
+		return nil
+	}
+	next := s.LastAt.Add(time.Duration(s.Steps.PeriodNS))
+	if now != nil && next.Before(*now) {
+		return nil
+	}
+	return &next
+}
+
+// ends says when which limit will be hit.
+func ends(s *leak.Suspect, now *time.Time) string {
+	l := s.Limit
+	switch {
+	case l == nil:
+		return "not foretold: no limit that it would meet is known"
+	case s.ExhaustedAt == nil:
+		return fmt.Sprintf("not foretold; %s: %s", l.Name, used(l))
+	}
+	text := "about " + clockOrDate(s.ExhaustedAt, now)
+	if a, b := s.ExhaustedEarliest, s.ExhaustedLatest; a != nil && b != nil {
+		text += fmt.Sprintf(" (%s to %s)", clockOrDate(a, now), clockOrDate(b, now))
+	} else if a != nil {
+		text += fmt.Sprintf(" (no sooner than %s)", clockOrDate(a, now))
+	}
+	return text + fmt.Sprintf(", %s: %s", l.Name, used(l))
+}
+
+// used says how much of a limit is in use, and by which counter.
+func used(l *leak.Limit) string {
+	in := func(n uint64) string { return mebibytes(n, 0) }
+	if l.Bytes < 1<<17 && strings.Contains(l.Counter, "max_map_count") {
+		in = exact
+	}
+	text := "? of " + in(l.Bytes)
+	if l.Used != nil {
+		text = in(*l.Used) + " of " + in(l.Bytes)
+	}
+	if l.Counter != "" {
+		text += " (" + cut(l.Counter, 120) + ")"
+	}
+	return text
+}
+
+// clockOrDate is the time of day of at, with its date if that is another day than now's.
+func clockOrDate(at, now *time.Time) string {
+	if now == nil || at.Year() == now.Year() && at.YearDay() == now.YearDay() {
+		return at.Format("15:04")
+	}
+	if at.Sub(*now) < 18*time.Hour {
+		return at.Format("15:04")
+	}
+	if at.Sub(*now) < 300*24*time.Hour {
+		return at.Format("2 Jan 15:04")
+	}
+	return at.Format("Jan 2006")
+}
