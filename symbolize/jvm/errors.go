@@ -19,6 +19,7 @@ var (
 	ErrNamespace      = errors.New("/proc shows another pid namespace")
 	ErrTimeout        = errors.New("the JVM did not answer in time")
 	ErrTooLarge       = errors.New("the JVM's answer is too large")
+	ErrNoRoom         = errors.New("no place for a heap dump")
 	ErrRefused        = errors.New("the JVM refused the command")
 )
 

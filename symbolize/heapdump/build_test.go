@@ -1,0 +1,261 @@
+package heapdump
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// builder writes heap dumps that no JVM would write.
+type builder struct {
+	ids      int
+	head     bytes.Buffer // records
+	heap     bytes.Buffer // of the one segment
+	declared int64        // length of the segment, if it shall lie
+}
+
+func (b *builder) id(w *bytes.Buffer, id uint64) {
+	if b.ids == 4 {
+		binary.Write(w, binary.BigEndian, uint32(id))
+		return
+	}
+	binary.Write(w, binary.BigEndian, id)
+}
+
+func put(w *bytes.Buffer, values ...any) {
+	for _, v := range values {
+		binary.Write(w, binary.BigEndian, v)
+	}
+}
+
+func (b *builder) record(tag byte, body []byte) {
+	put(&b.head, tag, uint32(0), uint32(len(body)), body)
+}
+
+// text writes a name under an id.
+func (b *builder) text(id uint64, s string) {
+	var w bytes.Buffer
+	b.id(&w, id)
+	w.WriteString(s)
+	b.record(0x01, w.Bytes())
+}
+
+// class writes a class with fields given as name and type, and one static reference.
+func (b *builder) class(id, super uint64, name string, static uint64, fields ...any) {
+	b.text(id+1, name)
+	var w bytes.Buffer
+	put(&w, uint32(id))
+	b.id(&w, id)
+	put(&w, uint32(0))
+	b.id(&w, id+1)
+	b.record(0x02, w.Bytes())
+	h := &b.heap
+	h.WriteByte(0x20)
+	b.id(h, id)
+	put(h, uint32(0))
+	for _, v := range []uint64{super, 0, 0, 0, 0, 0} {
+		b.id(h, v)
+	}
+	put(h, uint32(0), uint16(0))
+	if static != 0 {
+		b.text(id+2, "owner")
+		put(h, uint16(1))
+		b.id(h, id+2)
+		h.WriteByte(typeObject)
+		b.id(h, static)
+	} else {
+		put(h, uint16(0))
+	}
+	put(h, uint16(len(fields)/2))
+	for i := 0; i < len(fields); i += 2 {
+		name := id + 3 + uint64(i)
+		b.text(name, fields[i].(string))
+		b.id(h, name)
+		h.WriteByte(byte(fields[i+1].(int)))
+	}
+}
+
+// instance writes an object; a uint64 is a reference, an int64 a long, an int32 an int.
+func (b *builder) instance(id, class uint64, values ...any) {
+	var data bytes.Buffer
+	for _, v := range values {
+		if ref, ok := v.(uint64); ok {
+			b.id(&data, ref)
+		} else {
+			put(&data, v)
+		}
+	}
+	h := &b.heap
+	h.WriteByte(0x21)
+	b.id(h, id)
+	put(h, uint32(0))
+	b.id(h, class)
+	put(h, uint32(data.Len()), data.Bytes())
+}
+
+func (b *builder) bytes() []byte {
+	var w bytes.Buffer
+	w.WriteString("JAVA PROFILE 1.0.2\x00")
+	put(&w, uint32(b.ids), uint64(0), b.head.Bytes())
+	if b.declared == 0 {
+		b.declared = int64(b.heap.Len())
+	}
+	put(&w, byte(0x1c), uint32(0), uint32(b.declared), b.heap.Bytes(), byte(0x2c), uint32(0), uint32(0))
+	return w.Bytes()
+}
+
+func find(data []byte, opt Options) (*Holders, error) {
+	return Find(context.Background(), bytes.NewReader(data), int64(len(data)), opt)
+}
+
+const (
+	addr = 0x7f0000001000
+	size = 0x1000
+)
+
+var here = []Range{{addr, addr + size}}
+
+// netty is a pool with one chunk and buffers: one held by a static field, one dropped, one given back.
+func netty(ids int) *builder {
+	b := &builder{ids: ids}
+	b.class(0x100, 0, "java/lang/Object", 0)
+	b.class(0x200, 0x100, "java/nio/Buffer", 0, "address", 11, "capacity", 10)
+	b.class(0x300, 0x200, "java/nio/DirectByteBuffer", 0, "cleaner", 2)
+	b.class(0x400, 0x100, "org/x/shaded/io/netty/buffer/AbstractByteBuf", 0)
+	b.class(0x500, 0x400, "org/x/shaded/io/netty/buffer/PooledByteBuf", 0, "chunk", 2, "memory", 2, "maxLength", 10)
+	b.class(0x600, 0x500, "org/x/shaded/io/netty/buffer/PooledUnsafeDirectByteBuf", 0, "memoryAddress", 11)
+	b.class(0x700, 0x100, "org/x/shaded/io/netty/buffer/PoolChunk", 0, "memory", 2, "chunkSize", 10, "freeBytes", 10)
+	b.class(0x800, 0x100, "org/x/shaded/io/netty/buffer/PoolArena", 0x1000, "chunk", 2)
+	b.class(0x900, 0x100, "app/Sessions", 0x2000, "next", 2, "buf", 2)
+	b.instance(0x1000, 0x800, uint64(0x1100))
+	b.instance(0x1100, 0x700, uint64(0x1200), int32(size), int32(size-300))
+	b.instance(0x1200, 0x300, uint64(0), int64(addr), int32(size))
+	b.instance(0x2000, 0x900, uint64(0x2100), uint64(0))
+	b.instance(0x2100, 0x900, uint64(0x2000), uint64(0x2200)) // a circle
+	b.instance(0x2200, 0x600, int64(addr), uint64(0x1100), uint64(0x1200), int32(100))
+	b.instance(0x2300, 0x600, int64(addr+100), uint64(0x1100), uint64(0x1200), int32(150))
+	b.instance(0x2400, 0x600, int64(addr+250), uint64(0), uint64(0), int32(100))
+	return b
+}
+
+func TestFindTellsAPoolsBuffersApart(t *testing.T) {
+	for _, ids := range []int{4, 8} {
+		h, err := find(netty(ids).bytes(), Options{Ranges: here})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const pkg = "org.x.shaded.io.netty.buffer."
+		want := []string{
+			"held 1 " + pkg + "PooledUnsafeDirectByteBuf 100 B by static app.Sessions.owner: app.Sessions.next*1 app.Sessions.buf*1 " + pkg + "PooledUnsafeDirectByteBuf.*1",
+			"dropped 1 " + pkg + "PooledUnsafeDirectByteBuf 150 B",
+			"pool 1 java.nio.DirectByteBuffer 4096 B",
+			"pool 1 " + pkg + "PoolChunk 4096 B",
+			"released 1 " + pkg + "PooledUnsafeDirectByteBuf 100 B",
+		}
+		for i, g := range h.Groups {
+			if i >= len(want) || g.String() != want[i] {
+				t.Errorf("ids of %d: group %d is %s", ids, i, g)
+			}
+		}
+		if len(h.Groups) != len(want) || h.Odd != 0 {
+			t.Errorf("%d groups, %d odd", len(h.Groups), h.Odd)
+		}
+		if p := h.Pool; p == nil || *p != (Pool{Chunks: 1, Size: size, Allocated: 300, Held: 100, Dropped: 150}) || p.Lost() != 200 {
+			t.Errorf("the pool is %+v", p)
+		}
+	}
+}
+
+func TestFindSaysWhatIsTooLarge(t *testing.T) {
+	for _, opt := range []Options{{Ranges: here, MaxObjects: 5}, {Ranges: here, MaxRefs: 8}} {
+		h, err := find(netty(8).bytes(), opt)
+		if err != nil || h.Unproven == "" || len(h.Groups) != 3 {
+			t.Fatalf("%+v, %v", h, err)
+		}
+		for _, g := range h.Groups {
+			if g.State != Unknown || g.Owner != "" {
+				t.Errorf("%s", g)
+			}
+		}
+	}
+}
+
+func TestFindRefusesWhatIsNoWholeDump(t *testing.T) {
+	whole := netty(8).bytes()
+	for n := range whole {
+		// The last record may be missing: all of the heap was there.
+		if _, err := find(whole[:n], Options{Ranges: here}); !errors.Is(err, ErrCorrupt) && n < len(whole)-9 {
+			t.Fatalf("cut at byte %d of %d: %v", n, len(whole), err)
+		}
+	}
+	circle := &builder{ids: 8}
+	circle.class(0x100, 0x200, "A", 0)
+	circle.class(0x200, 0x100, "B", 0)
+	if _, err := find(circle.bytes(), Options{Ranges: here}); err == nil || !strings.Contains(err.Error(), "circle") {
+		t.Errorf("classes in a circle: %v", err)
+	}
+	long := netty(8)
+	long.declared = 1<<32 - 1
+	if _, err := find(long.bytes(), Options{Ranges: here}); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a segment of 4 GiB: %v", err)
+	}
+	for name, write := range map[string]func(*bytes.Buffer){
+		"an array of 4 G references": func(w *bytes.Buffer) {
+			put(w, byte(0x22), uint64(1), uint32(0), uint32(1<<32-1), uint64(0x100))
+		},
+		"an array of 4 G longs":                      func(w *bytes.Buffer) { put(w, byte(0x23), uint64(1), uint32(0), uint32(1<<32-1), byte(11)) },
+		"an instance of 4 GiB":                       func(w *bytes.Buffer) { put(w, byte(0x21), uint64(1), uint32(0), uint64(0x100), uint32(1<<32-1)) },
+		"an array of references of a type of values": func(w *bytes.Buffer) { put(w, byte(0x23), uint64(1), uint32(0), uint32(0), byte(2)) },
+		"an unknown record":                          func(w *bytes.Buffer) { put(w, byte(0xc3), uint64(1)) },
+	} {
+		b := netty(8)
+		write(&b.heap)
+		if _, err := find(b.bytes(), Options{Ranges: here}); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestFindCountsObjectsThatDoNotFitTheirClass(t *testing.T) {
+	b := netty(8)
+	b.instance(0x5000, 0x600, int64(addr))
+	b.instance(0x5100, 0xdead, int64(addr))
+	h, err := find(b.bytes(), Options{Ranges: here})
+	if err != nil || h.Odd != 2 {
+		t.Errorf("%+v, %v", h, err)
+	}
+}
+
+func FuzzFind(f *testing.F) {
+	f.Add(netty(4).bytes())
+	f.Add(netty(8).bytes())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		h, err := find(data, Options{Ranges: here, MaxObjects: 1000, MaxRefs: 1000})
+		if err != nil {
+			return
+		}
+		for _, g := range h.Groups {
+			if g.Bytes > h.Bytes || g.Count < 1 || (g.State == Held) != (g.Owner != "") {
+				t.Errorf("%s", g)
+			}
+		}
+	})
+}
+
+func TestIndexFindsEachIdAndNoOther(t *testing.T) {
+	for _, ids := range [][]uint64{nil, {7}, {0, 1}, {1, 1 << 63, 1<<64 - 1}, {8, 8, 16, 24, 1 << 40, 1<<40 + 8}} {
+		in := map[uint64]bool{}
+		for _, id := range ids {
+			in[id] = true
+		}
+		x := newIndex(append([]uint64(nil), ids...))
+		for _, id := range append([]uint64{0, 1, 2, 8, 9, 1 << 40, 1<<40 - 1, 1<<64 - 1, 1<<64 - 2}, ids...) {
+			if node, ok := x.find(id); ok != in[id] || ok && x.ids[node] != id {
+				t.Errorf("%x in %x: %d, %v", id, ids, node, ok)
+			}
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package heapdump
+
+// group is the objects of one class and state, of held ones those with the same origin.
+type group struct {
+	key    groupKey
+	count  int
+	covers []Range // what they cover, joined now and then
+	joined int     // how many of covers are joined
+	sample []uint32
+	more   int // nodes left out in the middle of sample
+}
+
+type groupKey struct {
+	class  *class
+	state  State
+	origin uint32
+}
+
+func (g *group) add(o *object) {
+	g.count++
+	if o.length == 0 {
+		return
+	}
+	g.covers = append(g.covers, Range{o.addr, o.addr + o.length})
+	if len(g.covers) > 2*g.joined+1024 {
+		g.covers = union(g.covers)
+		g.joined = len(g.covers)
+	}
+}
+
+// group walks the graph and groups what was found by who holds it.
+func (d *dump) group() {
+	where := make(map[uint32][]int32, len(d.found)) // those found, by node
+	for i := range d.found {
+		if node, ok := d.g.find(d.found[i].id); ok {
+			where[node] = append(where[node], int32(i))
+		}
+	}
+	w, seeds := d.owners(d.reachable())
+	var reached []uint32 // nearest first
+	w.watch = func(node uint32) {
+		if where[node] != nil {
+			reached = append(reached, node)
+		}
+	}
+	w.walk(seeds)
+	d.way = w
+
+	memory := map[uint64]bool{}
+	for _, c := range d.chunks {
+		memory[c.memory] = true
+	}
+	byKey := map[groupKey]*group{}
+	add := func(node uint32) {
+		for _, i := range where[node] {
+			o := &d.found[i]
+			key := groupKey{o.class, state(o, w.tiers[node], memory[o.id]), none}
+			if key.state == Held {
+				key.origin = w.origin[node]
+			}
+			g := byKey[key]
+			if g == nil {
+				g = &group{key: key}
+				if byKey[key] = g; key.state == Held {
+					g.sample, g.more = w.path(node)
+				}
+				d.groups = append(d.groups, g)
+			}
+			g.add(o)
+		}
+		delete(where, node)
+	}
+	for _, node := range reached {
+		add(node)
+	}
+	for i := range d.found { // in the order of the dump, not of a map
+		if node, ok := d.g.find(d.found[i].id); ok && where[node] != nil {
+			add(node)
+		}
+	}
+	d.onPath = map[uint64][]uint64{}
+	for _, g := range d.groups {
+		for i := 1; i < len(g.sample); i++ {
+			from, to := d.g.ids[g.sample[i-1]], d.g.ids[g.sample[i]]
+			if len(d.onPath) < maxPaths || d.onPath[from] != nil {
+				d.onPath[from] = append(d.onPath[from], to)
+			}
+		}
+	}
+}
+
+// maxPaths bounds the nodes whose fields are looked up, maxPath those of one path, from either end.
+const (
+	maxPaths = 1 << 16
+	maxPath  = 64
+)
+
+// state is what an object's tier means for it. A chunk and its memory belong to the pool, although each buffer refers to its chunk.
+func state(o *object, t tier, pooled bool) State {
+	switch {
+	case o.released:
+		return Released
+	case t != 0 && (pooled || o.class.traits&isPool != 0):
+		return ByPool
+	case o.class.traits&isBookkeep != 0:
+		return ByCleaner
+	case t == byOwner:
+		return Held
+	case t == byPool:
+		return ByPool
+	case t == byCleaner:
+		return ByCleaner
+	case o.cleaned:
+		return Garbage
+	}
+	return Dropped
+}
+
+// path is the way to a node, from its origin on. Of a long one the middle is left out.
+func (w *walker) path(node uint32) (nodes []uint32, more int) {
+	var back []uint32
+	for ; node != none; node = w.parent[node] {
+		back = append(back, node)
+		if len(back) > 2*maxPath {
+			// The beginning is in a window that moves on; the end stays.
+			copy(back[maxPath:], back[maxPath+1:])
+			back = back[:len(back)-1]
+			more++
+		}
+	}
+	for i := len(back) - 1; i >= 0; i-- {
+		nodes = append(nodes, back[i])
+	}
+	return nodes, more
+}
