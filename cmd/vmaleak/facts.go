@@ -47,6 +47,9 @@ func (s *session) facts(b *leak.Space) leak.Facts {
 	if t.namer == nil && t.first.TID != 0 {
 		f.Threads = append(f.Threads, leak.ThreadFacts{Thread: t.first, Comm: b.Process().Comm, Alive: !t.ended})
 	}
+	if !t.ended {
+		f.Malloc = t.arenas.facts
+	}
 	f.Blocks = s.blockFacts(t)
 	f.Effects.CPUNS = ourCPU()
 	return f

@@ -41,6 +41,7 @@ type session struct {
 	named   map[int]bool       // PIDs that the user named one by one
 	failed  map[symbolize.Match]bool
 	fetched chan fetch
+	malloc  mallocReader
 
 	goneAt   time.Time // since when no target is left
 	saidGone bool
@@ -72,7 +73,7 @@ func trace(ctx context.Context, e env, o *traceOptions) error {
 		env: e, o: o, signals: signals, host: host, started: time.Now(), sel: o.selector(),
 		warn:    warnings{},
 		targets: map[*tracer.Space]*target{}, ofBooks: map[*leak.Space]*target{},
-		named: map[int]bool{}, failed: map[symbolize.Match]bool{}, fetched: make(chan fetch, 16),
+		named: map[int]bool{}, failed: map[symbolize.Match]bool{}, fetched: make(chan fetch, 16), malloc: newMallocReader(),
 	}
 	s.books = leak.New(leak.Options{KeepEnded: keepEnded, Stack: s.stackOf})
 	s.out = newOutput(s)
@@ -131,6 +132,7 @@ func (s *session) run(ctx context.Context) error {
 			s.refresh(now)
 		}
 		s.fetchDue(ctx, now)
+		s.lookAtMalloc(now)
 		if now.After(nextTick) {
 			if nextTick = nextTick.Add(s.o.interval); nextTick.Before(now) {
 				nextTick = now.Add(s.o.interval)
@@ -233,6 +235,9 @@ func (s *session) exportNow(ctx context.Context) error {
 // settleState brings names, threads and ledger up to this instant.
 func (s *session) settleState(ctx context.Context) error {
 	if err := s.freshNames(ctx); err != nil {
+		return err
+	}
+	if err := s.freshMalloc(); err != nil {
 		return err
 	}
 	inFlight, err := s.tr.Drain()

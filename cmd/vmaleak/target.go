@@ -23,6 +23,7 @@ type target struct {
 	first        vma.Thread // the main thread, of a process that was gone before it could be looked up
 	fetching     bool       // names are being fetched
 	saidNameless bool
+	arenas       mallocOf
 	ended        bool
 	verified     bool // of one that has ended
 	because      string
