@@ -47,7 +47,12 @@ largest group of anonymous mappings that a JVM does not use for itself.
 Only pages that are in memory are read: nothing is swapped in. What is shown is
 the program's data, and may be secret: files hold none of it but --with-contents.`,
 		Example: "  sudo vmaleak peek james\n  sudo vmaleak peek -p 16067 --for 30s\n  sudo vmaleak peek -p 16067 --range 7f46cc4db000-7f46cd4dc000 --pages 1024",
-		Args:    cobra.MaximumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{fmt.Errorf("peek looks into one process: these are %d", len(args))}
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(args, cmd.Flags().Changed("pid"), cmd.Flags().Changed("suspect")); err != nil {
 				return usageError{err}

@@ -63,7 +63,14 @@ func (o *peekOptions) choose(p *symbolize.Process, space *vma.Space, k *known) (
 	case k == nil:
 		return chooseLargest(p, space)
 	}
-	return o.chooseKnown(space, k)
+	c, err := o.chooseKnown(space, k)
+	if err != nil || c != nil {
+		return c, err
+	}
+	if c, err = chooseLargest(p, space); err == nil {
+		c.why = append([]string{"nothing that " + k.said() + " saw mapped is still there, so:"}, c.why...)
+	}
+	return c, err
 }
 
 // chooseRange takes what is asked for, if it is there and can be read.

@@ -83,8 +83,9 @@ func newPeekDocument(p *symbolize.Process, c *choice, s *content.Sample, f *cont
 
 // setDates compares the first date in each mapping with the time when it was mapped.
 func (d *peekDocument) setDates(c *choice, stamps []content.Stamp) {
-	first := map[int]time.Time{}
-	for _, s := range stamps { // in order of time
+	first := map[int]*content.Stamp{}
+	for n := range stamps { // in order of time
+		s := &stamps[n]
 		i, ok := slices.BinarySearchFunc(c.parts, s.Addr, func(p part, addr uint64) int {
 			switch {
 			case p.End <= addr:
@@ -94,13 +95,13 @@ func (d *peekDocument) setDates(c *choice, stamps []content.Stamp) {
 			}
 			return 0
 		})
-		if _, known := first[i]; ok && !known && c.parts[i].mappedAt != nil {
-			first[i] = s.At
+		if ok && c.parts[i].mappedAt != nil && (first[i] == nil || !first[i].Fine() && s.Fine()) {
+			first[i] = s
 		}
 	}
 	var after []int64
-	for i, at := range first {
-		after = append(after, int64(at.Sub(*c.parts[i].mappedAt)))
+	for i, s := range first {
+		after = append(after, int64(s.At.Sub(*c.parts[i].mappedAt)))
 	}
 	if d.dated = len(after); d.dated > 0 {
 		slices.Sort(after)

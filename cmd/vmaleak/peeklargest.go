@@ -169,8 +169,8 @@ func joinAlike(rows []*leak.Mapping, resident map[*leak.Mapping]uint64) []*alike
 	return groups
 }
 
-// unitOf is the length of one block of malloc, where the kernel has joined several in one row: a block of a round size has a page
-// more, for its header.
+// unitOf is the likely length of one block of malloc, where the kernel has joined several in one row: a block of a round size has
+// a page more, for its header. It only groups and names rows.
 func unitOf(length uint64) uint64 {
 	const page, round, smallest, most = 4096, 16, 33, 4096
 	pages := length / page

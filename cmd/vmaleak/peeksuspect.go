@@ -10,7 +10,15 @@ import (
 	"vmaleak/vma"
 )
 
-// chooseKnown takes the mappings of a suspect; without any, of the group that holds most.
+// said is which export it is, for people.
+func (k *known) said() string {
+	if k.at == nil {
+		return k.from
+	}
+	return k.from + " (" + k.at.Local().Format(time.TimeOnly) + ")"
+}
+
+// chooseKnown takes the mappings of a suspect; without any, of the group that holds most. Nil: none of it is there any more.
 func (o *peekOptions) chooseKnown(space *vma.Space, k *known) (*choice, error) {
 	e := k.entry
 	c := &choice{}
@@ -44,13 +52,6 @@ func (o *peekOptions) chooseKnown(space *vma.Space, k *known) (*choice, error) {
 		}
 		c.why = append(c.why, "no suspect is named: this is the group that holds most of what was mapped under trace")
 	}
-	from := k.from
-	if k.at != nil {
-		from += " (" + k.at.Local().Format("15:04:05") + ")"
-	}
-	if len(rows) == 0 {
-		return nil, fmt.Errorf("peek: nothing in %s was mapped under trace and is still there; trace longer (--for 60s), or give --range or --mapping", from)
-	}
 	for _, m := range rows {
 		r := rangeOf(m)
 		for a := range space.Over(r) {
@@ -60,9 +61,9 @@ func (o *peekOptions) chooseKnown(space *vma.Space, k *known) (*choice, error) {
 		}
 	}
 	if len(c.parts) == 0 {
-		return nil, fmt.Errorf("peek: none of the %d mappings of %s is there any more; trace again (--for 30s)", len(rows), c.what)
+		return nil, nil
 	}
-	c.why = append(c.why, "by "+from)
+	c.why = append(c.why, "by "+k.said())
 	if k.at != nil && time.Since(*k.at) > time.Minute {
 		c.why = append(c.why, "what was mapped since then is not in it")
 	}

@@ -104,11 +104,15 @@ func (t *peekText) dates() {
 	d := &t.Found.Dates
 	switch {
 	case d.Count > 0:
-		half := span(d.Low, d.High)
-		if day := d.First.Local().Format(time.DateOnly); day == d.Last.Local().Format(time.DateOnly) {
-			half = strings.TrimPrefix(half, day+" ")
+		text := span(d.First, d.Last)
+		if half := span(d.Low, d.High); half != text {
+			day := d.First.Local().Format(time.DateOnly) + " "
+			if strings.Count(text, day) == 1 {
+				half = strings.TrimPrefix(half, day)
+			}
+			text += " (half of them " + half + ")"
 		}
-		t.line("dates", "%s, %s (half of them %s)", report.Exact(uint64(d.Count)), span(d.First, d.Last), half)
+		t.line("dates", "%s, %s", report.Exact(uint64(d.Count)), text)
 		var forms []string
 		for _, f := range d.Forms {
 			forms = append(forms, fmt.Sprintf("%s as %s", report.Exact(uint64(f.Count)), f.Form))
@@ -200,12 +204,12 @@ func (t *peekText) views() {
 		case content.Mail, content.HTTP, content.JSON, content.XML, content.Text, content.Session:
 			isText = true
 			for _, line := range content.Lines(v.Bytes, textLines) {
-				t.WriteString("  | " + report.Line(line, peekWidth-4) + "\n")
+				t.WriteString("| " + report.Line(line, peekWidth-2) + "\n")
 			}
 		}
 		if !isText || i == 0 {
 			for _, line := range content.Hexdump(v.Addr, v.Bytes, dumpLines) {
-				t.WriteString("  " + line + "\n")
+				t.WriteString(line + "\n")
 			}
 		}
 	}

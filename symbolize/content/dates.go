@@ -23,9 +23,14 @@ const (
 
 // Stamp is one date that was found.
 type Stamp struct {
-	Addr uint64    `json:"addr"`
-	At   time.Time `json:"at"`
+	Addr uint64
+	At   time.Time
 	form string
+}
+
+// Fine reports whether the date is exact to the millisecond; others may be a second too early.
+func (s *Stamp) Fine() bool {
+	return s.form == Digits13 || s.form == Millis+littleEndian || s.form == Millis+bigEndian
 }
 
 // DateForm counts the dates of one form.

@@ -25,7 +25,7 @@ const (
 	maxCandidates = 1 << 11
 	maxPlaces     = 1 << 12 // of one candidate
 	minRepeats    = 8
-	minDistances  = 3
+	minDistances  = 3 // in a row: what comes twice in each record is at one distance too
 )
 
 // findRecord finds what repeats at the largest regular distance, nil if nothing does. Pieces are in order of their addresses.
@@ -110,11 +110,24 @@ func regular(at []place) *Record {
 		}
 	}
 	share := float64(count[mode]) / float64(max(all, 1))
-	if share < 0.5 || count[mode] < minDistances || mode < shingle {
+	if share < 0.5 || mode < shingle || !inRow(at, mode) {
 		return nil
 	}
 	return &Record{Count: len(at), Distance: mode, Share: share, Addr: at[0].addr,
 		covers: mode * uint64(count[mode])}
+}
+
+// inRow reports whether some of the places follow one another at this distance.
+func inRow(at []place, distance uint64) bool {
+	row := 0
+	for i := 1; i < len(at) && row < minDistances; i++ {
+		if at[i].part != at[i-1].part || at[i].addr-at[i-1].addr != distance {
+			row = 0
+			continue
+		}
+		row++
+	}
+	return row >= minDistances
 }
 
 // eachShingle calls f with every 16 bytes that have at least 4 different ones among them.

@@ -129,7 +129,7 @@ func addPage(runs []run, addr, size uint64) []run {
 	return append(runs, run{addr: addr, pages: 1})
 }
 
-// pick is so many pages of the runs at most: a quarter of them in one stretch from the middle on, for long records, the others
+// pick is so many pages of the runs at most: a third of them in one stretch from the middle on, for long records, the others
 // in clusters that are spread evenly.
 func pick(runs []run, want int, size uint64) []run {
 	var total uint64
@@ -139,7 +139,7 @@ func pick(runs []run, want int, size uint64) []run {
 	if total <= uint64(want) {
 		return runs
 	}
-	stretch := uint64(want) / 4
+	stretch := uint64(want) / 3
 	clusters := (uint64(want) - stretch) / cluster
 	if clusters == 0 {
 		clusters, stretch = 1, uint64(want)-min(uint64(want), cluster)
