@@ -78,10 +78,13 @@ func (s *Space) Cuts(regions []Region) []vma.Range {
 			regions = regions[1:]
 		}
 		at := a.Start
-		for next := 0; at < a.End; {
-			end := min(a.End, at&^(arenaSize-1)+arenaSize)
-			for ; next < len(regions) && regions[next].Start < a.End; next++ {
-				if r := &regions[next]; r.Start > at {
+		for i := 0; at < a.End; {
+			end := a.End
+			if next := at&^(arenaSize-1) + arenaSize; next > at {
+				end = min(end, next)
+			}
+			for ; i < len(regions) && regions[i].Start < a.End; i++ {
+				if r := &regions[i]; r.Start > at {
 					end = min(end, r.Start)
 					break
 				} else if r.End > at {

@@ -9,6 +9,8 @@ const (
 	minStack  = 64 << 10
 	maxStack  = 64 << 20
 	maxShapes = 1 << 17
+
+	maxAddress = 1 << 56 // of user space
 )
 
 // shapes is what the rows' places tell, in order and disjoint: heaps of
@@ -38,7 +40,7 @@ func (b *builder) shapes() []Region {
 			if a.Start == prev.End && isStack(&prev, &a) {
 				list = append(list, Region{Range: vma.Range{Start: prev.Start, End: a.End}, Category: ThreadStack})
 			}
-			for at := max(arenasAt, (a.Start+arenaSize-1)&^(arenaSize-1)); at < a.End && len(list) < maxShapes; at += arenaSize {
+			for at := max(arenasAt, (a.Start+arenaSize-1)&^(arenaSize-1)); at < min(a.End, maxAddress) && len(list) < maxShapes; at += arenaSize {
 				if b.isArena(vma.Range{Start: at, End: at + arenaSize}) {
 					arena(at)
 				}

@@ -1,8 +1,10 @@
 package symbolize
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"sort"
 	"time"
 )
 
@@ -26,9 +28,8 @@ type PageCounts struct {
 // address space that the process had when it was opened, and finds nothing once that is gone.
 type Pager struct {
 	source pageSource
-	last   []PageCounts // of the ranges asked for last, in order
+	last   []PageCounts // the pieces of the ranges asked for last, in order
 	next   uint64       // where reading again goes on
-	part   partRead
 }
 
 // pageSource tells pages apart.
@@ -48,18 +49,14 @@ const (
 	pageHuge
 )
 
-// partRead is a range whose reading was broken off.
-type partRead struct {
-	PageCounts
-	at uint64 // up to where it was read
-}
-
 // Bounds of one look: the kernel holds the address space's lock for its
 // length, and what lies between two ranges of one look is walked in vain.
 const (
-	maxLook   = 64 << 20
-	maxGap    = 4 << 20
-	smallSize = 256 << 20 // smaller ranges that were never read come before all else
+	maxLook = 64 << 20 // ranges are read in pieces that end at multiples of it
+	maxGap  = 4 << 20
+
+	maxAddress = 1 << 56 // of user space
+	maxPieces  = 1 << 19 // of one address space
 )
 
 // OpenPager opens the pages of a process.
@@ -81,133 +78,116 @@ func (p *Pager) Close() { p.source.close() }
 // disjoint. It reads for about as long as budget says: first what was never
 // read, then the rest in turn. What there was no time for is as it was read last.
 func (p *Pager) Count(ranges []PageRange, budget time.Duration) ([]PageCounts, error) {
-	c := counting{Pager: p, rows: make([]PageCounts, len(ranges)), fresh: make([]bool, len(ranges)),
-		deadline: time.Now().Add(budget)}
+	c := counting{Pager: p, pieces: make([]PageCounts, 0, len(ranges)), deadline: time.Now().Add(budget)}
 	old := p.last
+	for _, r := range ranges {
+		if r.End > maxAddress || (r.End-r.Start)/maxLook+uint64(len(c.pieces)) >= maxPieces {
+			continue // no memory of a process, or more than is ever read
+		}
+		for at := r.Start; at < r.End; {
+			piece := PageCounts{PageRange: PageRange{at, min(r.End, at&^(maxLook-1)+maxLook)}}
+			for len(old) > 0 && old[0].Start < at {
+				old = old[1:]
+			}
+			if len(old) > 0 && old[0].PageRange == piece.PageRange {
+				piece = old[0]
+			}
+			c.pieces = append(c.pieces, piece)
+			at = piece.End
+		}
+	}
+	c.fresh = make([]bool, len(c.pieces))
+	next := sort.Search(len(c.pieces), func(i int) bool { return c.pieces[i].End > p.next })
+	unread := func(i int) bool { return c.pieces[i].At.IsZero() }
+	stale := func(i int) bool { return !c.fresh[i] && !c.pieces[i].At.IsZero() }
+	err := errors.Join(c.pass(0, len(c.pieces), unread), c.pass(next, len(c.pieces), stale), c.pass(0, next, stale))
+	p.last = c.pieces
+	return whole(ranges, c.pieces), err
+}
+
+// whole is the ranges that the pieces are of. One of which a piece was never read was never read.
+func whole(ranges []PageRange, pieces []PageCounts) []PageCounts {
+	rows := make([]PageCounts, len(ranges))
 	for i, r := range ranges {
-		c.rows[i].PageRange = r
-		for len(old) > 0 && old[0].Start < r.Start {
-			old = old[1:]
+		row, read := PageCounts{PageRange: r}, uint64(0)
+		for ; len(pieces) > 0 && pieces[0].End <= r.End; pieces = pieces[1:] {
+			c := &pieces[0]
+			if c.At.IsZero() {
+				continue
+			}
+			read += c.End - c.Start
+			row.Resident += c.Resident
+			row.Swap += c.Swap
+			row.Huge += c.Huge
+			row.HugeKnown = c.HugeKnown
+			if row.At.IsZero() || c.At.Before(row.At) {
+				row.At = c.At
+			}
 		}
-		if len(old) > 0 && old[0].PageRange == r {
-			c.rows[i] = old[0]
+		if read < r.End-r.Start {
+			row = PageCounts{PageRange: r}
 		}
+		rows[i] = row
 	}
-	first := 0
-	for first < len(ranges) && ranges[first].End <= p.next {
-		first++
-	}
-	unread := func(i int) bool { return c.rows[i].At.IsZero() }
-	err := c.pass(0, len(ranges), func(i int) bool { return unread(i) && ranges[i].End-ranges[i].Start <= smallSize })
-	if err == nil {
-		err = c.pass(0, len(ranges), unread)
-	}
-	stale := func(i int) bool { return !c.fresh[i] && !unread(i) }
-	if err == nil {
-		err = c.pass(first, len(ranges), stale)
-	}
-	if err == nil {
-		err = c.pass(0, first, stale)
-	}
-	p.last = c.rows
-	return append([]PageCounts(nil), c.rows...), err
+	return rows
 }
 
 // counting is one Count.
 type counting struct {
 	*Pager
-	rows     []PageCounts
+	pieces   []PageCounts
 	fresh    []bool // read in this Count
 	deadline time.Time
 	late     bool
 }
 
-// pass reads the rows from i up to n that want agrees to, several in one look
+// pass reads the pieces from i up to n that want agrees to, several in one look
 // where they lie close.
 func (c *counting) pass(i, n int, want func(i int) bool) error {
 	for ; i < n && !c.late; i++ {
 		if !want(i) {
 			continue
 		}
-		look := []int{i}
-		end := c.rows[i].End
-		for j := i + 1; j < n; j++ {
-			if r := c.rows[j].PageRange; r.End-c.rows[i].Start > maxLook || r.Start-end > maxGap {
+		look := PageRange{c.pieces[i].Start, c.pieces[i].End}
+		j := i + 1
+		for ; j < n && want(j); j++ {
+			if r := c.pieces[j].PageRange; r.End-look.Start > maxLook || r.Start-look.End > maxGap {
 				break
-			} else if want(j) {
-				look, end = append(look, j), r.End
 			}
+			look.End = c.pieces[j].End
 		}
-		var err error
-		if len(look) > 1 {
-			err = c.several(look)
-		} else {
-			err = c.one(i)
-		}
-		if err != nil {
+		if err := c.look(look, i, j); err != nil {
 			return err
 		}
-		i = look[len(look)-1]
+		i = j - 1
 	}
 	return nil
 }
 
-// several reads rows in one look.
-func (c *counting) several(look []int) error {
-	sums := make([]PageCounts, len(look))
-	for k, i := range look {
-		sums[k].PageRange = c.rows[i].PageRange
+// look reads the pieces from i up to n, which lie in r.
+func (c *counting) look(r PageRange, i, n int) error {
+	now := time.Now()
+	for k := i; k < n; k++ {
+		c.pieces[k] = PageCounts{PageRange: c.pieces[k].PageRange}
 	}
-	k := 0
-	err := c.source.pages(PageRange{sums[0].Start, sums[len(sums)-1].End}, func(r PageRange, s pageState) {
-		for k < len(sums) && sums[k].End <= r.Start {
+	k := i
+	err := c.source.pages(r, func(r PageRange, s pageState) {
+		for k < n && c.pieces[k].End <= r.Start {
 			k++
 		}
-		for m := k; m < len(sums) && sums[m].Start < r.End; m++ {
-			sums[m].add(r, s)
+		for m := k; m < n && c.pieces[m].Start < r.End; m++ {
+			c.pieces[m].add(r, s)
 		}
 	})
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	for k, i := range look {
-		c.took(i, sums[k], now)
+	for k := i; k < n; k++ {
+		c.pieces[k].At, c.pieces[k].HugeKnown, c.fresh[k] = now, c.source.huge(), true
 	}
+	c.next = r.End
+	c.late = time.Now().After(c.deadline)
 	return nil
-}
-
-// one reads one row, look by look. Broken off for want of time, it is gone on with the next time.
-func (c *counting) one(i int) error {
-	row := c.rows[i].PageRange
-	sum, at := PageCounts{PageRange: row}, row.Start
-	if c.part.Start == row.Start && row.Start < c.part.at && c.part.at <= row.End {
-		sum, at = c.part.PageCounts, c.part.at
-		sum.End = row.End
-	}
-	for at < row.End {
-		look := PageRange{at, min(row.End, at+maxLook)}
-		if err := c.source.pages(look, func(r PageRange, s pageState) { sum.add(r, s) }); err != nil {
-			return err
-		}
-		at = look.End
-		if c.late = time.Now().After(c.deadline); c.late && at < row.End {
-			c.part = partRead{sum, at}
-			c.next = row.Start
-			return nil
-		}
-	}
-	c.part = partRead{}
-	c.took(i, sum, time.Now())
-	return nil
-}
-
-// took takes what was read of row i.
-func (c *counting) took(i int, sum PageCounts, now time.Time) {
-	sum.At, sum.HugeKnown = now, c.source.huge()
-	c.rows[i], c.fresh[i] = sum, true
-	c.next = sum.End
-	c.late = c.late || sum.At.After(c.deadline)
 }
 
 // add adds the part of r that lies in c.

@@ -218,7 +218,7 @@ func TestWhatThereIsNoTimeForIsReadNextTime(t *testing.T) {
 	const mib = 1 << 20
 	f := &fakePages{wait: time.Millisecond}
 	p := &Pager{source: f}
-	ranges := []PageRange{{0, 300 * mib}, {1000 * mib, 1001 * mib}, {2000 * mib, 2001 * mib}}
+	ranges := []PageRange{{0, 1 * mib}, {1000 * mib, 1300 * mib}, {2000 * mib, 2001 * mib}}
 	var rows []PageCounts
 	count := func(budget time.Duration) {
 		t.Helper()
@@ -228,32 +228,47 @@ func TestWhatThereIsNoTimeForIsReadNextTime(t *testing.T) {
 		}
 	}
 	count(0) // one look at least, so that it gets on
-	if rows[1].Resident != mib || !rows[0].At.IsZero() || !rows[2].At.IsZero() {
-		t.Errorf("first what is small: %+v", rows)
+	if rows[0].Resident != mib || !rows[1].At.IsZero() || !rows[2].At.IsZero() {
+		t.Errorf("after one look: %+v", rows)
 	}
-	first := rows[1].At
-	for range 1 + 5 {
+	first := rows[0].At
+	for len(f.asked) < 8 {
+		if !rows[2].At.IsZero() {
+			t.Errorf("after %d looks all is read: %+v", len(f.asked), rows)
+		}
 		count(0)
 	}
 	for i, r := range rows {
 		if r.Resident != ranges[i].End-ranges[i].Start || r.At.IsZero() {
-			t.Errorf("after seven looks: %+v", r)
+			t.Errorf("after eight looks: %+v", r)
 		}
 	}
-	if rows[1].At != first {
+	if rows[0].At != first {
 		t.Error("a row was read again before all were read once")
 	}
+	count(0)
+	if !rows[0].At.After(first) || !rows[1].At.After(first) {
+		t.Errorf("then in turn: %+v", rows)
+	}
+	before := rows[1].At
 	count(time.Minute)
 	for i := range rows {
-		if r := rows[i]; !r.At.After(first) || r.Resident != ranges[i].End-ranges[i].Start {
+		if r := rows[i]; !r.At.After(before) || r.Resident != ranges[i].End-ranges[i].Start {
 			t.Errorf("with time, all is read again: %+v", r)
 		}
 	}
-	ranges[1].End += mib // it has grown
+	ranges[0].End += mib // it has grown
 	f.asked = nil
 	count(0)
-	if rows[1].Resident != 2*mib || len(f.asked) != 1 {
-		t.Errorf("what has changed comes first: %+v, asked %v", rows[1], f.asked)
+	if rows[0].Resident != 2*mib || len(f.asked) != 1 {
+		t.Errorf("what has changed comes first: %+v, asked %v", rows[0], f.asked)
+	}
+	f.asked = nil
+	if rows, err := p.Count([]PageRange{{0xffffffffff600000, 0xffffffffff601000}}, time.Minute); err != nil || len(f.asked) > 0 || !rows[0].At.IsZero() {
+		t.Errorf("the kernel's own half: %+v, %v, asked %v", rows, err, f.asked)
+	}
+	if rows, err := p.Count([]PageRange{{0, 4096}, {1 << 20, 1 << 50}, {1 << 51, 1<<51 + 4096}}, time.Minute); err != nil || rows[0].Resident != 4096 || !rows[1].At.IsZero() || rows[2].Resident != 4096 {
+		t.Errorf("a range without bounds: %+v, %v", rows, err)
 	}
 	f.err = errors.New("gone")
 	if _, err := p.Count(ranges, time.Minute); !errors.Is(err, f.err) {

@@ -12,8 +12,8 @@ import (
 	"vmaleak/vma"
 )
 
-// facts is what a snapshot needs of a space.
-func (s *session) facts(b *leak.Space) leak.Facts {
+// facts is what a snapshot needs of a space; a brief one costs little.
+func (s *session) facts(b *leak.Space, brief bool) leak.Facts {
 	t := s.ofBooks[b]
 	if t == nil {
 		return leak.Facts{}
@@ -21,9 +21,6 @@ func (s *session) facts(b *leak.Space) leak.Facts {
 	f := leak.Facts{Verified: t.verified, UnverifiedBecause: t.because}
 	if !t.ended {
 		f.Verified, f.UnverifiedBecause = t.sp.Verified()
-		if r, err := symbolize.ReadResidency(t.sp.PID()); err == nil {
-			f.Resident = &r.Anon
-		}
 		if t.proc != nil {
 			if cg, err := symbolize.ReadCGroup(t.sp.PID()); err == nil {
 				f.CGroup = cgroup(cg)
@@ -49,6 +46,7 @@ func (s *session) facts(b *leak.Space) leak.Facts {
 	}
 	if !t.ended {
 		f.Malloc = t.arenas.facts
+		s.memoryFacts(t, &f, brief)
 	}
 	f.Blocks = s.blockFacts(t)
 	f.Effects.CPUNS = ourCPU()

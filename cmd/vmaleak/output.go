@@ -59,7 +59,8 @@ func (o *output) ready() error {
 // snapshot is the state, complete or (brief) for a screen. One that breaks the
 // sum rules comes with an error.
 func (o *output) snapshot(at time.Time, brief bool) (*leak.Snapshot, error) {
-	snap := o.s.books.Snapshot(at, o.s.header(at, brief), o.s.facts)
+	snap := o.s.books.Snapshot(at, o.s.header(at, brief),
+		func(b *leak.Space) leak.Facts { return o.s.facts(b, brief) })
 	o.s.forgetEnded()
 	if err := snap.CheckValid(); err != nil {
 		return snap, fmt.Errorf("check the ledger (this is a bug in vmaleak, please report it): %w", err)

@@ -24,6 +24,8 @@ type target struct {
 	fetching     bool       // names are being fetched
 	saidNameless bool
 	arenas       mallocOf
+	pager        *symbolize.Pager
+	noPages      bool // they cannot be read
 	ended        bool
 	verified     bool // of one that has ended
 	because      string
@@ -144,7 +146,7 @@ func (s *session) End(sp *tracer.Space, at time.Time, by string) {
 func (s *session) askEnded(at time.Time) {
 	s.books.Snapshot(at, s.header(at, true), func(b *leak.Space) leak.Facts {
 		if t := s.ofBooks[b]; t != nil && t.ended {
-			return s.facts(b)
+			return s.facts(b, true)
 		}
 		return leak.Facts{}
 	})
@@ -164,6 +166,10 @@ func (s *session) forgetEnded() {
 
 // close lets go of the process, once nobody asks it any more.
 func (t *target) close() {
+	if t.pager != nil {
+		t.pager.Close()
+		t.pager = nil
+	}
 	if t.namer != nil && !t.fetching {
 		_ = t.namer.Close() // it was only read
 	}
