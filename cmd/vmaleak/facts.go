@@ -49,6 +49,7 @@ func (s *session) facts(b *leak.Space, brief bool) leak.Facts {
 		s.memoryFacts(t, &f, brief)
 	}
 	f.Blocks = s.blockFacts(t)
+	s.jvmFacts(t, &f)
 	f.Effects.CPUNS = ourCPU()
 	return f
 }
@@ -95,6 +96,9 @@ func (s *session) header(now time.Time, brief bool) leak.Header {
 	}
 	h.Warnings = s.warn.list()
 	if w := s.namelessWarning(now, !brief); w != nil && s.warn["names"] == nil {
+		h.Warnings = append(h.Warnings, *w)
+	}
+	if w := s.jvmWarning(); w != nil {
 		h.Warnings = append(h.Warnings, *w)
 	}
 	if n := s.tr.Skipped(); n > 0 {

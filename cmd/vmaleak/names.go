@@ -84,6 +84,7 @@ func (s *session) adopt(f fetch, now time.Time) {
 	}
 	if v := shortVersion(t.namer.JVM()); v != "" {
 		t.books.Process().JVM = &leak.JVM{Version: &v}
+		s.watchJVM(t)
 	}
 }
 

@@ -26,6 +26,7 @@ type session struct {
 	started time.Time
 	out     *output
 	stacks  *stacks // nil: none are taken
+	jvms    *jvms
 	warn    warnings
 	cmd     *command
 
@@ -77,6 +78,7 @@ func trace(ctx context.Context, e env, o *traceOptions) error {
 	}
 	s.books = leak.New(leak.Options{KeepEnded: keepEnded, Stack: s.stackOf})
 	s.out = newOutput(s)
+	s.jvms = newJVMs()
 	err := s.start()
 	if err == nil {
 		err = s.run(ctx)
@@ -275,6 +277,7 @@ func (s *session) close() error {
 		t.close()
 	}
 	s.stacks.close()
+	s.jvms.close()
 	if s.cmd != nil && s.o.kill {
 		errs = append(errs, s.cmd.stop())
 	}

@@ -21,6 +21,7 @@ type target struct {
 	proc         *symbolize.Process
 	lastSeen     vma.Thread
 	first        vma.Thread // the main thread, of a process that was gone before it could be looked up
+	jvm          *jvmWatch  // nil: it is none, or not known to be one
 	fetching     bool       // names are being fetched
 	saidNameless bool
 	arenas       mallocOf
@@ -169,6 +170,9 @@ func (t *target) close() {
 	if t.pager != nil {
 		t.pager.Close()
 		t.pager = nil
+	}
+	if t.jvm != nil {
+		t.jvm.ended.Store(true)
 	}
 	if t.namer != nil && !t.fetching {
 		_ = t.namer.Close() // it was only read

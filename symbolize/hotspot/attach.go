@@ -99,6 +99,14 @@ func (vm *VM) Resync() error {
 	return nil
 }
 
+// Rest lets go of the pages that were read, for a VM that is read once in a while.
+func (vm *VM) Rest() {
+	for _, c := range []*PageCache{vm.cache, vm.fresh} {
+		c.Drop()
+		c.pages = nil
+	}
+}
+
 // Version returns the version of the VM.
 func (vm *VM) Version() Version { return vm.version }
 
