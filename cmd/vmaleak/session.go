@@ -239,6 +239,12 @@ func (s *session) settleState(ctx context.Context) error {
 	if err := s.freshNames(ctx); err != nil {
 		return err
 	}
+	if err := s.freshNMT(ctx); err != nil {
+		return err
+	}
+	if err := s.freshJVMs(); err != nil {
+		return err
+	}
 	if err := s.freshMalloc(); err != nil {
 		return err
 	}
