@@ -144,9 +144,21 @@ func TestAnExportMustBeOfTheProcess(t *testing.T) {
 }
 
 func TestJoinedRowsAreOfOneUnit(t *testing.T) {
-	for length, want := range map[uint64]uint64{chunk: chunk, 3 * chunk: chunk, 39 * chunk: chunk, 4096: 4096, 64 << 20: 64 << 20, 2 * (1<<20 + 4096): 1<<20 + 4096, 0: 0} {
-		if got := unitOf(length); got != want {
-			t.Errorf("%d is made of %d, want %d", length, got, want)
+	for _, c := range []struct{ lengths, units []uint64 }{
+		{[]uint64{chunk, 3 * chunk, 17 * chunk, 39 * chunk}, []uint64{chunk, chunk, chunk, chunk}},
+		{[]uint64{17 * chunk, 34 * chunk, 33 * chunk}, []uint64{chunk, chunk, chunk}},
+		{[]uint64{17 * chunk}, []uint64{17 * chunk}}, // nothing says that it is several
+		{[]uint64{4096, 64 << 20, 2 * (1<<20 + 4096), 0}, []uint64{4096, 64 << 20, 1<<20 + 4096, 0}},
+	} {
+		var rows []*leak.Mapping
+		for _, n := range c.lengths {
+			rows = append(rows, &leak.Mapping{Length: n, Committed: n})
+		}
+		units := likelyUnits(rows)
+		for i, n := range c.lengths {
+			if units[n] != c.units[i] {
+				t.Errorf("of %v: %d is made of %d, want %d", c.lengths, n, units[n], c.units[i])
+			}
 		}
 	}
 	e := traced()

@@ -148,8 +148,9 @@ func joinAlike(rows []*leak.Mapping, resident map[*leak.Mapping]uint64) []*alike
 		unit     uint64
 	}
 	byKey := map[key]*alike{}
+	units := likelyUnits(rows)
 	for _, m := range rows {
-		k := key{unit: unitOf(m.Length)}
+		k := key{unit: units[m.Length]}
 		if m.Category != nil {
 			k.category = *m.Category
 		}
@@ -169,15 +170,36 @@ func joinAlike(rows []*leak.Mapping, resident map[*leak.Mapping]uint64) []*alike
 	return groups
 }
 
-// unitOf is the likely length of one block of malloc, where the kernel has joined several in one row: a block of a round size has
-// a page more, for its header. It only groups and names rows.
-func unitOf(length uint64) uint64 {
+// unitsOf is the lengths that each row's blocks may have, where the kernel has joined several in one row: a block of malloc of a
+// round size has a page more, for its header. The longest comes first.
+func unitsOf(length uint64) (units []uint64) {
 	const page, round, smallest, most = 4096, 16, 33, 4096
 	pages := length / page
 	for k := uint64(1); k <= most && pages/k >= smallest; k++ {
 		if pages%k == 0 && pages/k%round == 1 {
-			return length / k
+			units = append(units, length/k)
 		}
 	}
-	return length
+	return units
+}
+
+// likelyUnits is the unit of each length: the one of which most memory can be made. It only groups and names rows.
+func likelyUnits(rows []*leak.Mapping) map[uint64]uint64 {
+	made := map[uint64]uint64{}
+	for _, m := range rows {
+		for _, u := range unitsOf(m.Length) {
+			made[u] += m.Committed
+		}
+	}
+	likely := map[uint64]uint64{}
+	for _, m := range rows {
+		best := m.Length
+		for _, u := range unitsOf(m.Length) {
+			if made[u] > made[best] {
+				best = u
+			}
+		}
+		likely[m.Length] = best
+	}
+	return likely
 }
