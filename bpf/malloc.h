@@ -16,6 +16,7 @@ const volatile __u64 malloc_min = ~0ULL; /* bytes of a block that is followed */
 /* A function of malloc that a thread is in, and that matters. */
 struct pending {
 	__u64 sp; /* at its entry: tells its return from those of calls within */
+	__u64 pc;
 	__u64 start_ns;
 	__u64 time_ns;
 	__u64 size;
@@ -166,7 +167,7 @@ static __always_inline void on_free(struct task_struct *task, __u64 addr)
 /* Whether the thread is within a call that is followed already: it does the work for that one, at
  * the same place of the stack if the compiler made a jump of its last call. A call that was left
  * without a return is counted. */
-static __always_inline bool within(struct pending *p, struct pt_regs *regs, __u16 call,
+static __always_inline bool within(struct pending *p, struct pt_regs *regs,
 				   struct task_struct *task, struct space_ref *ref,
 				   struct space_state *st)
 {
@@ -174,7 +175,7 @@ static __always_inline bool within(struct pending *p, struct pt_regs *regs, __u1
 		return false;
 	if (p->start_ns == task->start_boottime && p->space == ref->space && p->gen == ref->gen &&
 	    ((p->sp > USER_SP(regs) && p->sp - USER_SP(regs) < NEST) ||
-	     (p->sp == USER_SP(regs) && p->call != call)))
+	     (p->sp == USER_SP(regs) && p->pc != USER_PC(regs))))
 		return true;
 	if (p->space == ref->space && p->gen == ref->gen)
 		COUNT(st->blocks_missed);
@@ -216,9 +217,10 @@ static __always_inline bool on_malloc(struct pt_regs *regs, __u64 cookie)
 	st = state_of(ref->space);
 	if (!st)
 		return false;
-	if (within(bpf_map_lookup_elem(&pendings, &tid), regs, call, task, ref, st))
+	if (within(bpf_map_lookup_elem(&pendings, &tid), regs, task, ref, st))
 		return false;
 	p.sp = USER_SP(regs);
+	p.pc = USER_PC(regs);
 	p.start_ns = task->start_boottime;
 	p.time_ns = bpf_ktime_get_ns();
 	p.size = size;

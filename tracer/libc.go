@@ -75,7 +75,8 @@ func mallocFiles(pid int) (files []mallocFile, why string, err error) {
 			continue
 		}
 		// The row's own link: right in every mount namespace, and for files that are deleted.
-		f, id, err := openCode(fmt.Sprintf("/proc/%d/map_files/%s", pid, fields[0]))
+		start, end, _ := strings.Cut(fields[0], "-")
+		f, id, err := openCode(fmt.Sprintf("/proc/%d/map_files/%s-%s", pid, strings.TrimLeft(start, "0"), strings.TrimLeft(end, "0")))
 		if err != nil || seen[id] {
 			f.Close()
 			continue
