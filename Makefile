@@ -18,6 +18,7 @@ need = @$(1) >/dev/null 2>&1 || test/install.sh $(2)
 test-tools:
 	$(call need,command -v gcc && command -v strace && command -v unshare && command -v setpriv,gcc libc6-dev strace util-linux)
 	$(call need,command -v stress-ng,stress-ng)
+	$(call need,command -v musl-gcc,musl-tools)
 	$(call need,command -v javac,default-jdk-headless)
 	$(call need,ls /usr/share/java/netty-*.jar,libnetty-java)
 

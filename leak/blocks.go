@@ -78,7 +78,9 @@ type block struct {
 	at      int64
 	thread  vma.Thread
 	account *blockSum
+	stack   uint32 // of account
 	ticket  uint32
+	mixed   bool // account has not its size, or not even its thread
 }
 
 // blocks is the books of blocks of one space.
@@ -147,15 +149,10 @@ func (k *blocks) give(s *Space, b *Block) {
 		live = &block{size: b.Size, at: b.At, thread: b.Thread}
 		k.live[b.ID] = live
 		k.all.give(b.Size, b.At)
-	} else if live.account == nil || live.account.count == 0 {
+	} else if live.account == nil {
 		return
 	} else {
-		// Booked from the kernel half's table without a stack: now it is told of.
-		live.account.count--
-		live.account.bytes -= live.size
-		live.account.given--
-		live.account.givenBytes -= live.size
-		live.account = nil
+		k.unbook(live) // it was found in the kernel half's table, without a stack: now it is told of
 	}
 	stack := b.Stack
 	if stack >= vma.Ticket {
@@ -180,16 +177,29 @@ func (k *blocks) give(s *Space, b *Block) {
 
 // book puts a block into its account.
 func (k *blocks) book(b *block, stack uint32) {
-	b.account = k.account(blockKey{b.thread, stack, b.size})
+	b.stack = stack
+	b.account, b.mixed = k.account(blockKey{b.thread, stack, b.size})
 	b.account.give(b.size, b.at)
 	b.account.track.add(k.tracedAt, int64(b.account.bytes), b.account.count)
 }
 
-// account is the account of a key; where there is no room, that of its thread and stack, or of its thread, or of all.
-func (k *blocks) account(key blockKey) *blockSum {
+// unbook takes a block out of its account, as if it had never been there.
+func (k *blocks) unbook(b *block) {
+	a := b.account
+	a.count--
+	a.bytes -= b.size
+	a.given--
+	a.givenBytes -= b.size
+	a.track.add(k.tracedAt, int64(a.bytes), a.count)
+	b.account = nil
+}
+
+// account is the account of a key; where there is no room, that of its thread and stack, or of its thread, or of all: mixed.
+func (k *blocks) account(key blockKey) (a *blockSum, mixed bool) {
 	if a := k.accounts[key]; a != nil {
-		return a
+		return a, false
 	}
+	wanted := key
 	if len(k.accounts) >= maxBlockAccounts {
 		k.fold(func(a *blockSum) bool { return a.count == 0 })
 	}
@@ -204,7 +214,7 @@ func (k *blocks) account(key blockKey) *blockSum {
 	if k.accounts[key] == nil {
 		k.accounts[key] = &blockSum{}
 	}
-	return k.accounts[key]
+	return k.accounts[key], key != wanted
 }
 
 // fold puts accounts together, by thread, of which nothing lives.
@@ -289,15 +299,23 @@ func (s *Space) HealBlocks(live []Block, at time.Time) {
 	there := make(map[uint64]bool, len(live))
 	for i := range live {
 		there[live[i].ID] = true
-		if k.live[live[i].ID] == nil {
-			k.healed++
-			k.give(s, &live[i])
-		}
 	}
-	for id := range k.live {
+	for id := range k.live { // first: it makes room for accounts
 		if !there[id] {
 			k.healed++
 			k.gone(s, id, vma.Thread{}, true)
+		}
+	}
+	for _, b := range k.live {
+		if b.mixed && b.account != nil {
+			k.unbook(b)
+			k.book(b, b.stack)
+		}
+	}
+	for i := range live {
+		if k.live[live[i].ID] == nil {
+			k.healed++
+			k.give(s, &live[i])
 		}
 	}
 	k.mark(k.tracedAt)

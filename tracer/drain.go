@@ -9,6 +9,11 @@ func (t *Tracer) Drain() (inFlight []*Space, err error) {
 	if err := t.Poll(time.Now()); err != nil {
 		return nil, err
 	}
+	for t.note(); !t.drained(); { // blocks of malloc have no numbers to wait for
+		if err := t.read(time.Now()); err != nil {
+			return nil, err
+		}
+	}
 	if err := t.scan(time.Now()); err != nil {
 		return nil, err
 	}

@@ -26,13 +26,19 @@ const (
 	progReturn  = "malloc_return"
 )
 
+// How probes in malloc are made.
+const (
+	Session = "session" // one program for entry and return; spares small blocks the return. From 6.13 on
+	Pair    = "pair"    // one for each
+)
+
 // ErrNoMalloc says that a process has no malloc that can be followed.
 var ErrNoMalloc = errors.New("it has no malloc that can be followed")
 
 // mallocs is the probes in malloc of all processes.
 type mallocs struct {
 	spec   *ebpf.CollectionSpec // until the programs are loaded
-	how    string               // session or pair; "" = not loaded yet
+	how    string               // Session or Pair; "" = not loaded yet
 	coll   *ebpf.Collection
 	looked []byte // the map of that name
 	byPID  map[int]*mallocProbes
@@ -69,10 +75,7 @@ func (m *mallocs) close() error {
 		errs = append(errs, p.close())
 	}
 	m.byPID = nil
-	if m.coll != nil {
-		m.coll.Close()
-		m.coll = nil
-	}
+	m.coll = nil // one of Tracer.progs
 	if m.looked != nil {
 		errs = append(errs, unix.Munmap(m.looked))
 		m.looked = nil
@@ -118,13 +121,21 @@ func (t *Tracer) loadMalloc() error {
 			MapReplacements: t.replacements(&one), Programs: ebpf.ProgramOptions{KernelTypes: t.kernel}})
 		return err
 	}
-	if err = load(progSession); err == nil {
-		m.how = "session"
-	} else if err = load(progEnter, progReturn); err == nil {
-		m.how = "pair"
-	} else {
+	err = errors.ErrUnsupported
+	if t.opt.Probes != Pair {
+		if err = load(progSession); err == nil {
+			m.how = Session
+		}
+	}
+	if t.opt.Probes != Session && err != nil {
+		if err = load(progEnter, progReturn); err == nil {
+			m.how = Pair
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("load the probes for malloc: %w; they need a kernel from 5.15 on with CONFIG_UPROBE_EVENTS", err)
 	}
+	t.progs = append(t.progs, m.coll) // what the kernel skips of them counts, too
 	m.spec, t.kernel = nil, nil
 	return nil
 }
@@ -184,7 +195,7 @@ func (t *Tracer) FollowMalloc(pid int) (added int, err error) {
 func (t *Tracer) probeFile(pid int, p *mallocProbes, f *mallocFile) (err error) {
 	path := fmt.Sprintf("/proc/self/fd/%d", f.f.Fd())
 	cookie := func(call uint64) uint64 { return call | uint64(p.counter)<<8 }
-	if t.malloc.how == "session" {
+	if t.malloc.how == Session {
 		var offsets, cookies []uint64
 		for _, fn := range f.functions {
 			offsets, cookies = append(offsets, fn.offset), append(cookies, cookie(fn.call))

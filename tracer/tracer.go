@@ -50,6 +50,7 @@ type Options struct {
 	Malloc uint64       // bytes of a block of malloc that FollowMalloc follows at least; 0 = none are
 	Live   int          // such blocks of all processes that can be followed at once; 0 = 131,072
 	Blocks BlockHandler // is told of them; not nil if Malloc is not 0
+	Probes string       // Session or Pair; "" = the first that works
 }
 
 // Tracer follows address spaces. One goroutine uses it; Close may be called twice.

@@ -1,6 +1,6 @@
 /* Threads that race for blocks of malloc, hand them to each other, and leave a known set alive.
  * racers SEED THREADS CALLS LEAST: waits for a line, works, prints the live blocks of LEAST bytes and more
- * ("block SIZE TID", then "sum N BYTES FAILED"), and waits for another line. */
+ * ("block PID SIZE TID", then "sum N BYTES FAILED"), and waits for another line. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <malloc.h>
@@ -176,7 +176,7 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < SLOTS; i++)
 		if (slots[i] && slots[i]->size >= least) {
-			printf("block %zu %d\n", slots[i]->size, slots[i]->tid);
+			printf("block %d %zu %d\n", getpid(), slots[i]->size, slots[i]->tid);
 			n++;
 			bytes += slots[i]->size;
 		}
