@@ -11,6 +11,7 @@ type Holders struct {
 	Pool   *Pool   // of the pools whose chunks lie in the ranges; nil: none does
 
 	Bytes    uint64 // of the ranges
+	Covered  uint64 // of them: by objects whose size is known
 	Objects  int    // in the dump: instances and arrays of objects
 	Odd      int    // of them: left out, since they do not fit their class
 	Unkept   int    // lie in the ranges and are not listed: too many
@@ -73,13 +74,17 @@ func (d *dump) holders() *Holders {
 	if d.tooLarge != "" {
 		d.groupUnproven()
 	}
+	var covers []Range
 	for _, g := range d.groups {
-		out := Group{Class: g.key.class.name, State: g.key.state, Count: g.count, Bytes: common(d.ranges, union(g.covers))}
+		g.covers = union(g.covers)
+		covers = append(covers, g.covers...)
+		out := Group{Class: g.key.class.name, State: g.key.state, Count: g.count, Bytes: common(d.ranges, g.covers)}
 		if g.key.state == Held {
 			out.Owner, out.Path = d.originName(g.key.origin), d.steps(g)
 		}
 		h.Groups = append(h.Groups, out)
 	}
+	h.Covered = common(d.ranges, union(covers))
 	slices.SortStableFunc(h.Groups, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(slices.Index(stateOrder, a.State), slices.Index(stateOrder, b.State)),
 			cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Class, b.Class))
