@@ -134,6 +134,7 @@ func (t *screen) process(e *leak.Entry) {
 	}
 	t.blocks(e)
 	if !t.o.Live {
+		t.memory(e)
 		if f := e.Effects; f.Dumps > 0 || f.CPUNS > 0 {
 			t.line(fmt.Sprintf("cost: %s, %s of pauses, %s of CPU", plural(uint64(f.Dumps), "thread dump"),
 				about(time.Duration(f.DumpPauseNS)), about(time.Duration(f.CPUNS))))
