@@ -11,6 +11,7 @@ import (
 type rise struct {
 	at    int64
 	bytes uint64
+	calls uint64 // of which it is made, where that is known
 }
 
 // rises is when the memory came that is still there: the increments of the
@@ -26,7 +27,7 @@ func rises(samples []sample) []rise {
 	var before uint64
 	for i, s := range samples {
 		if floor[i] > before {
-			out = append(out, rise{s.at, floor[i] - before})
+			out = append(out, rise{at: s.at, bytes: floor[i] - before})
 			before = floor[i]
 		}
 	}
