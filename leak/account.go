@@ -128,6 +128,7 @@ type thread struct {
 	carried            map[string]*thread // by task
 	task               bool               // books of a task below a thread's
 	pool               string             // last known
+	group              string             // the pool that it counts to, as of the last snapshot
 	gone               bool               // folded: of no space any more
 	touched            bool               // in Space.touched
 

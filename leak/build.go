@@ -77,6 +77,7 @@ func (l *Ledger) Snapshot(at time.Time, h Header, facts func(s *Space) Facts) *S
 func (s *Space) retain(e *Entry) {
 	s.entry = e
 	s.vm, s.threads, s.lastT, s.touched, s.poolsGone, s.floats, s.series, s.blocks, s.keeps = nil, nil, nil, nil, nil, nil, nil, nil, nil
+	s.groups, s.turnover, s.eye, s.limits, s.free = nil, nil, nil, nil, nil
 	s.all = track{}
 }
 
@@ -94,6 +95,9 @@ type builder struct {
 	stacks   stacks
 	rebooked uint64
 
+	sums     map[kind]*sums // of what is outstanding
+	limits   []Limit
+	counters []Counter
 	regions  []Region // in order, disjoint
 	layout   []Region // of shapes
 	shaped   bool     // layout was made
@@ -150,6 +154,7 @@ func (b *builder) build(f Facts) {
 		b.e.JVM = f.JVM
 	}
 	b.e.Counters = append([]Counter{}, f.Counters...)
+	b.limits, b.counters = f.Limits, f.Counters
 	b.stacks = stacks{ask: s.ledger.opt.Stack, asked: map[uint32]*named{}}
 	b.e.Events.Stacks.Pending += s.ledger.pendingOf(s)
 	b.malloc(f.Malloc)
@@ -157,8 +162,10 @@ func (b *builder) build(f Facts) {
 	b.mappings()
 	b.categories(&f)
 	b.likelyPools()
+	b.look()
 	b.books()
 	b.growth()
+	b.suspects()
 	if !b.h.Brief {
 		b.series()
 	}
@@ -195,9 +202,7 @@ func (b *builder) threads(known []ThreadFacts) {
 			b.ids = append(b.ids, f.Thread)
 		}
 	}
-	slices.SortFunc(b.ids, func(x, y vma.Thread) int {
-		return cmp.Or(cmp.Compare(x.TID, y.TID), cmp.Compare(x.Start, y.Start))
-	})
+	slices.SortFunc(b.ids, compareThreads)
 	b.ids = slices.Compact(b.ids)
 	b.index = make(map[*thread]int, len(s.threads))
 	for i, id := range b.ids {
@@ -211,6 +216,10 @@ func (b *builder) threads(known []ThreadFacts) {
 		}
 	}
 	b.e.ThreadsGone = s.gone
+}
+
+func compareThreads(x, y vma.Thread) int {
+	return cmp.Or(cmp.Compare(x.TID, y.TID), cmp.Compare(x.Start, y.Start))
 }
 
 // alive is whether a thread lives, nil if the source cannot tell.

@@ -55,7 +55,7 @@ func (t *thread) carry(task string) *thread {
 		if t.carried == nil {
 			t.carried = map[string]*thread{}
 		}
-		c = &thread{id: t.id, pool: task, task: true, accounts: map[sizeKey]*account{}, count: tally{index: t.count.index}}
+		c = &thread{id: t.id, pool: task, group: task, task: true, accounts: map[sizeKey]*account{}, count: tally{index: t.count.index}}
 		t.carried[task] = c
 	}
 	return c

@@ -1,6 +1,7 @@
 package leak
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 
@@ -14,6 +15,10 @@ type kind struct {
 	class          uint8  // sizes from 1<<(class-1) on, 0 = mixed
 }
 
+func (k kind) compare(o kind) int {
+	return cmp.Or(cmp.Compare(k.pool, o.pool), cmp.Compare(k.category, o.category), cmp.Compare(k.place, o.place), cmp.Compare(k.class, o.class))
+}
+
 // rest is the place of the groups that were too many.
 const rest = ^uint32(0)
 
@@ -25,7 +30,7 @@ type group struct {
 }
 
 const (
-	maxGroups   = 384       // with a track of their own, of one space
+	maxGroups   = 384        // with a track of their own, of one space
 	sampleEvery = int64(1e9) // of 10,000 rows; of more, less often
 	groupAge    = int64(600e9)
 )
@@ -40,6 +45,7 @@ type sums struct {
 	threads  map[*thread]*threadSum
 	first    int64
 	last     int64
+	memory   inMemory
 }
 
 // arrival is memory still here, and when it came.
@@ -85,6 +91,7 @@ func (s *Space) sample(b *builder, at int64, full bool) map[kind]*sums {
 		class    uint8
 	}
 	cache := map[source]*sums{}
+	inside := pages{list: b.pages.list}
 	rows := int64(0)
 	s.rows(func(a *vma.Area, _ bool) bool {
 		rows++
@@ -110,6 +117,10 @@ func (s *Space) sample(b *builder, at int64, full bool) map[kind]*sums {
 			cache[from] = g
 		}
 		g.add(a, t, full)
+		if full && a.Committed() > 0 {
+			m := inside.of(a.Range)
+			g.memory.add(&m)
+		}
 		return true
 	})
 	s.sampleNext = at + sampleEvery*max(1, rows/10_000)
@@ -175,6 +186,7 @@ func (g *sums) merge(o *sums) {
 	g.committed += o.committed
 	g.outstanding += o.outstanding
 	g.calls += o.calls
+	g.memory.add(&o.memory)
 	g.most, g.least = max(g.most, o.most), min(g.least, o.least)
 	if g.first == 0 || o.first != 0 && o.first < g.first {
 		g.first = o.first
@@ -226,7 +238,7 @@ func (s *Space) fold(all map[kind]*sums) {
 		into := k
 		for _, o := range [...]kind{k, {k.pool, k.category, rest, 0}, {"", k.category, rest, 0}} {
 			into = o
-			if s.groups[o] != nil || len(s.groups) < maxGroups || o.pool == "" && o.place == rest {
+			if most := maxGroups; s.groups[o] != nil || len(s.groups) < most || o.place == rest && (o.pool == "" || len(s.groups) < 2*most) {
 				break
 			}
 		}

@@ -52,6 +52,7 @@ func growth(samples []sample, since, now int64, warmup time.Duration) (Growth, *
 type stair struct {
 	start, end int64
 	bytes      uint64
+	rises      int
 }
 
 type stairs []stair
@@ -69,12 +70,12 @@ func findStairs(up []rise, since, now int64) stairs {
 		return nil
 	}
 	if gap := cut(up); gap > 0 {
-		if st := group(up, gap); st.regular() && st.goesOn(now) {
+		if st := bursts(up, gap); st.regular() && st.goesOn(now) {
 			return st
 		}
 	}
 	// Every rise a step of its own: not if they may be the inside of one burst.
-	st := group(up, 0)
+	st := bursts(up, 0)
 	span := st[len(st)-1].start - st[0].start
 	wide := span >= (now-since)/3 || len(st) >= 8 && span >= int64(10*time.Minute)
 	many := len(st) >= 6 || span >= int64(len(st)-1)*int64(time.Minute)
@@ -123,8 +124,8 @@ func cut(up []rise) int64 {
 	return at
 }
 
-// group makes steps of rises that are less than gap apart.
-func group(up []rise, gap int64) stairs {
+// bursts makes steps of rises that are less than gap apart.
+func bursts(up []rise, gap int64) stairs {
 	var st stairs
 	for i, r := range up {
 		if i == 0 || r.at-up[i-1].at >= gap {
@@ -132,6 +133,7 @@ func group(up []rise, gap int64) stairs {
 		}
 		s := &st[len(st)-1]
 		s.end = r.at
+		s.rises++
 		s.bytes += r.bytes
 	}
 	return st

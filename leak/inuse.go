@@ -34,6 +34,14 @@ func (l *Ledger) StacksInUse() map[uint32]bool {
 		}
 	}
 	delete(used, 0)
+	for number := range l.places.ofStack {
+		if !used[number] {
+			delete(l.places.ofStack, number)
+		}
+	}
+	for _, s := range l.live {
+		s.eye = nil
+	}
 	for number := range l.tasks {
 		if !used[number] {
 			delete(l.tasks, number)

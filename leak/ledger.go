@@ -44,6 +44,7 @@ type Ledger struct {
 	dropped []*Space // folded since the last snapshot
 	folded  struct{ count, bytes, lost uint64 }
 	tickets
+	places places
 }
 
 // New makes an empty ledger.

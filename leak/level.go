@@ -12,6 +12,8 @@ type level struct {
 	at []int64
 	v  []uint64 // committed bytes from at on
 	n  []uint64 // calls that held them
+
+	here []sample // of it, what is still here
 }
 
 // maxArrivals bounds the instants of arrivals in a level; more are put together.
@@ -28,7 +30,7 @@ func levelOf(groups []*group, arrivals []arrival, gone []*track, now int64) leve
 	slices.SortFunc(arrivals, func(x, y arrival) int { return cmp.Compare(x.at, y.at) })
 	came := thin(arrivals, now)
 
-	var l level
+	l := level{here: came}
 	var h, c, w, a, n uint64
 	for len(held)+len(counted)+len(went)+len(came) > 0 {
 		at := int64(1<<63 - 1)
@@ -76,7 +78,7 @@ func thin(arrivals []arrival, now int64) []sample {
 
 // without is l less what came by arrivals, in order.
 func (l *level) without(arrivals []arrival) level {
-	out := level{l.at, make([]uint64, len(l.v)), make([]uint64, len(l.n))}
+	out := level{l.at, make([]uint64, len(l.v)), make([]uint64, len(l.n)), l.here}
 	var v, n uint64
 	k := 0
 	for i, at := range l.at {
@@ -167,4 +169,22 @@ func (l *level) turns(since int64) []turn {
 		out = append(out, turn{at, bottom, peak})
 	}
 	return out
+}
+
+// survives is which share of what was held half-way since an instant is still
+// here, 1 where that is not known.
+func (l *level) survives(since, now int64) float64 {
+	then := since + (now-since)/2
+	held := l.before(then)
+	if held == 0 || len(l.here) == 0 || 2*l.here[len(l.here)-1].v < l.v[len(l.v)-1] {
+		return 1
+	}
+	i, found := slices.BinarySearchFunc(l.here, then, func(s sample, at int64) int { return cmp.Compare(s.at, at) })
+	if !found {
+		i--
+	}
+	if i < 0 {
+		return 0
+	}
+	return min(float64(l.here[i].v)/float64(held), 1)
 }

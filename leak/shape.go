@@ -2,7 +2,6 @@ package leak
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"time"
 )
@@ -68,13 +67,14 @@ func judge(l, extra *level, d demands, since, now int64) shape {
 		return shape{}
 	}
 	up := extra.rises()
-	if d.stairs {
-		if s := stepwise(l.rises(), up, d, since, now); s.verdict > healthy {
+	turns := extra.turns(since)
+	if d.stairs && (len(turns) == 0 || outgrown(extra, turns, since, now)) {
+		if s := stepwise(l, up, d, since, now); s.verdict > healthy {
 			return s
 		}
 	}
 	for w, from := 0, since; w < windows && now-from >= minWatch; w++ {
-		if s := window(extra, up, d, from, since, now); s.verdict > healthy {
+		if s := window(extra, turns, up, d, from, since, now); s.verdict > healthy {
 			return s
 		}
 		from = now - (now-from)/2
@@ -83,12 +83,19 @@ func judge(l, extra *level, d demands, since, now int64) shape {
 }
 
 // stepwise judges steps: at least two of them more than what each thread got first.
-func stepwise(all, up []rise, d demands, since, now int64) shape {
+func stepwise(l *level, up []rise, d demands, since, now int64) shape {
+	all := l.rises()
 	st := findStairs(all, since, now)
 	if st == nil {
-		if st = findStairs(up, since, now); st == nil {
+		st = findStairs(up, since, now)
+	}
+	if st == nil || !st.alike() {
+		if st = singles(all, now); st == nil {
 			return shape{}
 		}
+	}
+	if len(st) < 8 && l.survives(st[0].start, now) < 0.5 {
+		return shape{}
 	}
 	beyond, bytes := 0, uint64(0)
 	for _, s := range st {
@@ -100,7 +107,7 @@ func stepwise(all, up []rise, d demands, since, now int64) shape {
 		}
 	}
 	g, steps := st.growth()
-	if beyond < 2 || bytes < d.bytes || st[len(st)-1].end-st[0].start < d.span {
+	if beyond < 2 || bytes < d.bytes || st[len(st)-1].end-st[0].start < max(d.span, longSpan) {
 		return shape{}
 	}
 	period := time.Duration(steps.PeriodNS)
@@ -109,29 +116,79 @@ func stepwise(all, up []rise, d demands, since, now int64) shape {
 	switch {
 	case len(st) >= 5 && period >= 5*time.Second && 5*kept >= 3*made:
 		s.verdict = leaking
-	case period >= 10*time.Second || len(st) >= 5:
+	case len(st) >= 6 || st.bursty() && period >= 5*time.Second:
 		s.verdict = growing
+	case bytes >= 4*d.bytes:
+		s.verdict = suspicious
 	}
 	return s
 }
 
+// bursty reports whether every step is made of several rises.
+func (st stairs) bursty() bool {
+	for _, s := range st[:len(st)-1] {
+		if s.rises < 2 {
+			return false
+		}
+	}
+	return true
+}
+
+// alike reports whether few steps are too much alike to be chance.
+func (st stairs) alike() bool {
+	ratio := 9.0
+	switch n := len(st); {
+	case st.bursty() && n == 3:
+		ratio = 1.5
+	case st.bursty() && n == 4:
+		ratio = 2
+	case st.bursty() || n >= 8:
+	case n == 3:
+		ratio = 1.1 // chance would do it once in 20 times
+	case n == 4:
+		ratio = 1.35
+	default:
+		ratio = 1.6
+	}
+	gaps := st.gaps()
+	return float64(slices.Max(gaps)) <= ratio*float64(slices.Min(gaps))
+}
+
+// singles is rises as steps of their own, if they are too much alike to be
+// chance and go on.
+func singles(up []rise, now int64) stairs {
+	if len(up) < minSteps || len(up) > maxSteps {
+		return nil
+	}
+	st := bursts(up, 0)
+	least, most := up[0].bytes, up[0].bytes
+	for _, r := range up {
+		least, most = min(least, r.bytes), max(most, r.bytes)
+	}
+	if 2*most > 3*least || !st.alike() || !st.goesOn(now) {
+		return nil
+	}
+	return st
+}
+
 // window judges what rose from an instant on.
-func window(l *level, up []rise, d demands, from, since, now int64) shape {
-	i, _ := slices.BinarySearchFunc(up, from, func(r rise, at int64) int { return cmp.Compare(r.at, at) })
+func window(l *level, all []turn, up []rise, d demands, from, since, now int64) shape {
+	start := from
 	if turns := l.turns(from); len(turns) > 0 {
 		if s := teeth(turns, d, from, now); s.verdict > healthy {
 			return s
 		}
-		// After the last fall it must have risen for longer, and higher, than ever before one.
-		last := turns[len(turns)-1]
-		longest, highest, before := int64(0), uint64(0), from
-		for _, t := range turns {
-			longest, highest, before = max(longest, t.at-before), max(highest, t.peak), t.at
-		}
-		if now-last.at < 3*longest || l.v[len(l.v)-1] < 2*highest {
+		all = turns
+	}
+	if len(all) > 0 {
+		if !outgrown(l, all, since, now) {
 			return shape{}
 		}
-		i, _ = slices.BinarySearchFunc(up, last.at, func(r rise, at int64) int { return cmp.Compare(r.at, at) })
+		start = max(start, all[len(all)-1].at)
+	}
+	i, _ := slices.BinarySearchFunc(up, start, func(r rise, at int64) int { return cmp.Compare(r.at, at) })
+	if start > since && slows(up, start, now) {
+		return shape{}
 	}
 	up = up[i:]
 	if len(up) < 3 {
@@ -139,7 +196,7 @@ func window(l *level, up []rise, d demands, from, since, now int64) shape {
 	}
 	s := shape{form: steady, since: up[0].at}
 	e := weigh(up, now)
-	s.rises, s.even = e.calls, e.even
+	s.rises, s.even = e.calls, 1-e.early
 	if e.bytes < d.bytes || e.span < d.span || !e.goesOn(now) {
 		return shape{}
 	}
@@ -156,11 +213,48 @@ func window(l *level, up []rise, d demands, from, since, now int64) shape {
 	default:
 		return shape{}
 	}
-	s.growth = slope(up, now)
+	s.growth = e.rate()
 	if !s.growth.Significant {
 		return shape{}
 	}
 	return s
+}
+
+// outgrown reports whether l rose after its last fall for longer, and higher,
+// than ever before one.
+func outgrown(l *level, turns []turn, since, now int64) bool {
+	last := turns[len(turns)-1]
+	var longest int64
+	var highest, floor uint64
+	before := since
+	for _, t := range turns {
+		longest, highest = max(longest, t.at-before), max(highest, t.peak-min(floor, t.peak))
+		before, floor = t.at, t.v
+	}
+	grown := l.v[len(l.v)-1] - min(last.v, l.v[len(l.v)-1])
+	return now-last.at >= 8*longest || now-last.at >= 3*longest && 2*grown >= 3*highest
+}
+
+// slows reports whether up rose much faster before an instant than since: then
+// it is about to stop. One burst does not count.
+func slows(up []rise, from, now int64) bool {
+	const parts = 16
+	var before [parts]float64
+	var since float64
+	if len(up) == 0 || from <= up[0].at {
+		return false
+	}
+	first := up[0].at
+	for _, r := range up {
+		if r.at >= from {
+			since += float64(r.bytes)
+			continue
+		}
+		before[min(int(float64(r.at-first)/float64(from-first)*parts), parts-1)] += float64(r.bytes)
+	}
+	slices.Sort(before[:])
+	usual := before[parts/2] * parts / float64(from-first)
+	return since/float64(now-from) < 0.7*usual
 }
 
 // teeth judges a level by where it stopped falling.
@@ -199,93 +293,4 @@ func teeth(turns []turn, d demands, from, now int64) shape {
 		s.verdict = leaking
 	}
 	return s
-}
-
-// evidence is what a row of rises amounts to, the first of which only marks the beginning.
-type evidence struct {
-	bytes     uint64
-	calls     int
-	weight    float64 // how many equal rises would tell as much
-	span      int64
-	even      float64 // 1 less the most by which the rises run ahead of time
-	occupied  float64 // share of equal parts of the time in which it rose
-	mean, max int64   // gaps
-	last      int64
-	regular   bool // few, but of one size and at one interval
-}
-
-// weigh sums up, which has three rises at least, until now.
-func weigh(up []rise, now int64) evidence {
-	var e evidence
-	first := up[0].at
-	up = up[1:]
-	var squares float64
-	apart := max((now-first)/200, 1)
-	distinct, prev := 0, first
-	var gaps []int64
-	for _, r := range up {
-		e.bytes += r.bytes
-		squares += float64(r.bytes) * float64(r.bytes) / float64(r.calls)
-		e.calls += int(min(r.calls, 1<<20))
-		if gap := r.at - prev; gap >= apart {
-			distinct++
-			gaps = append(gaps, gap)
-			prev = r.at
-		}
-	}
-	e.weight = float64(e.bytes) * float64(e.bytes) / max(squares, 1)
-	e.last = up[len(up)-1].at
-	e.span = e.last - first
-	parts := min(10, max(3, distinct/2))
-	seen := make([]bool, parts)
-	var sum uint64
-	for _, r := range up {
-		u := float64(r.at-first) / float64(now-first+1)
-		sum += r.bytes
-		e.even = max(e.even, float64(sum)/float64(e.bytes)-u)
-		seen[int(u*float64(parts))] = true
-	}
-	e.even = 1 - e.even
-	for _, s := range seen {
-		if s {
-			e.occupied += 1 / float64(parts)
-		}
-	}
-	if len(gaps) > 0 {
-		e.max = slices.Max(gaps)
-		e.mean = e.span / int64(len(gaps))
-		e.regular = regular(up, gaps)
-	}
-	return e
-}
-
-// regular reports whether few rises are too much alike to be chance.
-func regular(up []rise, gaps []int64) bool {
-	if len(gaps) < 2 || len(gaps) != len(up) {
-		return false
-	}
-	least, most := up[0].bytes, up[0].bytes
-	for _, r := range up {
-		least, most = min(least, r.bytes), max(most, r.bytes)
-	}
-	ratio := 1.1 // of three: chance would do it once in 20 times
-	switch {
-	case len(gaps) >= 4:
-		ratio = 1.6
-	case len(gaps) == 3:
-		ratio = 1.35
-	}
-	return float64(most) <= 1.5*float64(least) && float64(slices.Max(gaps)) <= ratio*float64(slices.Min(gaps))
-}
-
-// steady reports whether it rises all the time and not ever less.
-func (e *evidence) steady() bool {
-	return e.occupied >= 0.7 && 1-e.even <= 0.2+0.4/math.Sqrt(max(e.weight, 1))
-}
-
-// goesOn reports whether another rise may be due: the quiet since the last one
-// is not much longer than any before.
-func (e *evidence) goesOn(now int64) bool {
-	quiet := now - e.last
-	return quiet <= max(5*e.mean, e.max*5/4) && quiet <= max((now-e.last+e.span)/3, int64(time.Second))
 }

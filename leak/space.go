@@ -32,6 +32,14 @@ type Space struct {
 	blocks                  *blocks               // of malloc, nil: none were told of
 	keeps                   map[string]*retention // by category of malloc
 
+	groups     map[kind]*group
+	turnover   map[uint8]*turnover // by class of call
+	sampledAt  int64               // when the groups were last looked at
+	sampleNext int64               // when to look again
+	eye        *builder            // for looking between snapshots
+	free       map[string]*track   // bytes that malloc holds free, by category
+	limits     map[string]*track
+
 	endedBy string
 	endedAt time.Time
 	entry   *Entry // of an ended space, once made
@@ -67,6 +75,7 @@ func (s *Space) Book(ev *vma.Event, d *vma.Delta) {
 		s.mapped -= int64(n)
 		s.committed -= int64(a.Committed())
 		if !owned(&a.Owner) {
+			s.replaced(ev, a)
 			continue
 		}
 		if who == nil && ev.Op != 0 {
@@ -89,6 +98,8 @@ func (s *Space) Book(ev *vma.Event, d *vma.Delta) {
 			s.decommit(t, a)
 			s.committedO -= int64(a.Len())
 			s.touch(t)
+		} else {
+			s.replaced(ev, a)
 		}
 	}
 	for i := range d.Acquired {
@@ -105,6 +116,7 @@ func (s *Space) Book(ev *vma.Event, d *vma.Delta) {
 		s.touch(t)
 	}
 	s.mark(ev.Time)
+	s.watch(ev.Time)
 }
 
 // Float books length bytes that ev acquired at an unknown address. Nothing
@@ -125,6 +137,7 @@ func (s *Space) Float(ev *vma.Event, length uint64) {
 	s.committedO += int64(a.Committed())
 	s.touch(t)
 	s.mark(ev.Time)
+	s.watch(ev.Time)
 }
 
 // area is f as an area that begins at 0.
@@ -165,7 +178,7 @@ func (s *Space) thread(id vma.Thread) *thread {
 		if len(s.threads) >= s.ledger.opt.Threads {
 			s.foldThreads(func(*thread) bool { return true })
 		}
-		t = &thread{id: id, accounts: map[sizeKey]*account{}}
+		t = &thread{id: id, group: nameless(id), accounts: map[sizeKey]*account{}}
 		s.threads[id] = t
 	}
 	s.lastT = t
