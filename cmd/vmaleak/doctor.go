@@ -14,6 +14,7 @@ import (
 	"vmaleak/symbolize"
 	"vmaleak/symbolize/hotspot"
 	"vmaleak/symbolize/jvm"
+	"vmaleak/symbolize/malloc"
 	"vmaleak/tracer"
 	"vmaleak/vma"
 )
@@ -189,6 +190,7 @@ func (d *doctor) process(ctx context.Context, pid int) {
 		"trace a 64-bit build; of this one only what comparisons with /proc/PID/maps show is known")
 	_, err = os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
 	d.check(err == nil, "its map", yes(err == nil, "readable", fmt.Sprint(err)), cureRoot)
+	d.malloc(pid)
 	if !p.IsJVM {
 		d.note("JVM", "it is none: threads are named by the kernel's comm")
 		return
@@ -204,4 +206,14 @@ func (d *doctor) process(ctx context.Context, pid int) {
 		return
 	}
 	d.check(true, "attach", "it can be asked for its threads' names", "")
+}
+
+// malloc says whether what malloc holds free can be told.
+func (d *doctor) malloc(pid int) {
+	r, err := malloc.Read(pid, malloc.Options{})
+	if err != nil {
+		d.note("malloc", "what it holds free is not known: "+err.Error())
+		return
+	}
+	d.check(true, "malloc", fmt.Sprintf("glibc's, %d arenas: what they hold free is read from outside", len(r.Arenas)), "")
 }

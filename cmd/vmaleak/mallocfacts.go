@@ -139,6 +139,7 @@ func leakArena(a *malloc.Arena) leak.Arena {
 		FreeResident: a.Trimmable, KeptResident: a.TopResident, Incomplete: str(a.Incomplete)}
 	if a.Main {
 		l.Kind = leak.MainArena
+		return l
 	}
 	for _, h := range a.Heaps {
 		l.Heaps = append(l.Heaps, leak.Addr(h.Start))

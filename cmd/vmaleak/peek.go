@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -150,32 +149,7 @@ func peek(cmd *cobra.Command, e env, o *peekOptions) error {
 
 // process is the one that is meant.
 func (o *peekOptions) process() (*symbolize.Process, error) {
-	pid := o.pid
-	if o.name != "" {
-		matches, err := symbolize.Selector{Names: []string{o.name}}.Find()
-		if err != nil {
-			return nil, err
-		}
-		if len(matches) != 1 {
-			var pids []string
-			for _, m := range matches[:min(len(matches), 9)] {
-				pids = append(pids, strconv.Itoa(m.PID))
-			}
-			if len(pids) == 0 {
-				return nil, fmt.Errorf("peek: no process matches %q; ps -e lists those that run", o.name)
-			}
-			return nil, fmt.Errorf("peek: %d processes match %q: give one of them, -p %s", len(matches), o.name, strings.Join(pids, ", "))
-		}
-		pid = matches[0].PID
-	}
-	p, err := symbolize.ReadProcess(pid)
-	switch {
-	case errors.Is(err, os.ErrPermission):
-		return nil, fmt.Errorf("peek into process %d: %w", pid, err)
-	case err != nil:
-		return nil, fmt.Errorf("peek into %w%s", err, pidCure(err))
-	}
-	return p, nil
+	return oneProcess("peek into", o.pid, o.name)
 }
 
 // readSpace is /proc/PID/maps.

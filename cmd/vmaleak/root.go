@@ -30,7 +30,7 @@ restart, no flag and no agent.
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	addTraceFlags(root, o)
-	root.AddCommand(newTrace(e), newReport(e), newImport(e), newDoctor(e), newDemo(e), newPeek(e), newHolders(e), newVersion(e))
+	root.AddCommand(newTrace(e), newReport(e), newImport(e), newDoctor(e), newDemo(e), newPeek(e), newTrim(e), newHolders(e), newVersion(e))
 	root.SetVersionTemplate("vmaleak {{.Version}}\n")
 	return root
 }

@@ -28,7 +28,7 @@ type Range struct{ Start, End uint64 }
 type Arena struct {
 	Main      bool
 	Start     uint64  // of its first memory
-	Heaps     []Range // 64 MiB each, reserved or writable; empty for the main arena
+	Heaps     []Range // the used part of each, 64 MiB of addresses; of the main arena the break's area
 	Committed uint64  // writable
 
 	Free uint64 // all that is free: in bins, in fast lists, in the top
@@ -134,6 +134,9 @@ func listsOf(arenas []*arena) (large, fast, small []*list) {
 // sum adds up what the walks of an arena found.
 func (a *arena) sum(v *view) (Arena, error) {
 	s := Arena{Main: a.main, Start: a.brk.Start, Committed: a.system, Top: a.top.size}
+	if a.main && a.brk.End > a.brk.Start {
+		s.Heaps = []Range{a.brk}
+	}
 	if !a.main {
 		s.Committed = 0
 		for _, h := range a.heaps {
