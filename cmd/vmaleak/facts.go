@@ -44,12 +44,12 @@ func (s *session) facts(b *leak.Space, brief bool) leak.Facts {
 	if t.namer == nil && t.first.TID != 0 {
 		f.Threads = append(f.Threads, leak.ThreadFacts{Thread: t.first, Comm: b.Process().Comm, Alive: !t.ended})
 	}
+	s.jvmFacts(t, &f) // its regions are what pages are read by
 	if !t.ended {
 		f.Malloc = t.arenas.facts
 		s.memoryFacts(t, &f, brief)
 	}
 	f.Blocks = s.blockFacts(t)
-	s.jvmFacts(t, &f)
 	f.Effects.CPUNS = ourCPU()
 	return f
 }

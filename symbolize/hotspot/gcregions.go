@@ -1,6 +1,9 @@
 package hotspot
 
-import "slices"
+import (
+	"slices"
+	"strconv"
+)
 
 const (
 	marked       = 64      // bytes of the heap that a byte of a mark bitmap stands for
@@ -11,16 +14,18 @@ const (
 )
 
 // gcRegions are the large tables of a collector: those that are exported, and those that the collector's own structures
-// lead to, recognised by sizes that follow from the heap's. Task queues, remembered sets and mark stacks are not found.
+// lead to, recognised by sizes that follow from the heap's. Task queues, remembered sets and what is small are not found.
 func (vm *VM) gcRegions() ([]Region, error) {
 	heaps, err := vm.heapRegions()
-	if err != nil || vm.isSet("UseZGC") { // its tables are not known
+	if err != nil {
 		return nil, err
 	}
 	heap := heaps[0]
 	switch {
+	case vm.isSet("UseZGC"):
+		return vm.zTables(), nil
 	case vm.isSet("UseG1GC"):
-		return append(vm.cardTable(heap), vm.g1Tables(heap)...), nil
+		return slices.Concat(vm.cardTable(heap), vm.g1Tables(heap), vm.g1MarkStack()), nil
 	case vm.isSet("UseShenandoahGC"):
 		return vm.shenandoahTables(heap), nil
 	case vm.isSet("UseParallelGC"):
@@ -89,7 +94,7 @@ func (vm *VM) g1Tables(heap Region) []Region {
 
 // isTable reports whether a range has the size of a table of the heap of which a byte stands for one of those numbers of bytes.
 func isTable(heap Region, low, size uint64, bytes ...uint64) bool {
-	if low < lowestTable || low%pageSize != 0 || low > maxAddress || low < heap.End && low+size > heap.Start {
+	if !isTableAt(low) || low < heap.End && low+size > heap.Start {
 		return false
 	}
 	return slices.ContainsFunc(bytes, func(n uint64) bool {
@@ -155,6 +160,48 @@ func (vm *VM) parallelTables() []Region {
 			if l != 0 && (l|h|a|b)%pageSize == 0 && l <= a && a < b && b <= h && h < maxAddress {
 				regions = append(regions, Region{Start: l, End: h, Purpose: GC})
 			}
+		}
+	}
+	return regions
+}
+
+// zMarkStacks is where ZGC without generations keeps the begin of what it has reserved for what it has still to mark, in a
+// VM that has both with an X.
+const zMarkStacks, xMarkStacks = "ZMarkStackSpaceStart", "XMarkStackSpaceStart"
+
+// zTables are the maps of ZGC that are found for other reasons, with a word for each granule of the heap, and the space of its
+// mark stacks.
+func (vm *VM) zTables() []Region {
+	h, err := vm.objects()
+	if err != nil {
+		return nil
+	}
+	var regions []Region
+	add := func(variable, size uint64) {
+		if at, err := vm.u64(variable); err == nil && isTableAt(at) && size < maxAddress {
+			regions = append(regions, Region{Start: at, End: at + size, Purpose: GC})
+		}
+	}
+	size := (h.z.offsetMask + 1) >> h.z.layout.granule * word
+	if h.z.generational {
+		return nil // its maps are a part of what malloc gave
+	}
+	add(h.z.old.variable, size)
+	letter := vm.zLetter()
+	f := vm.find()
+	pages := f.offset(letter+"CollectedHeap", "_heap") + f.offset(letter+"Heap", "_page_table") + f.offset(letter+"PageTable", "_map") +
+		f.offset(letter+"GranuleMapForPageTable", "_map")
+	if heap, err := vm.u64(f.static("Universe", "_collectedHeap")); err == nil && f.err() == nil {
+		add(heap+pages, size)
+	}
+	limit, _ := vm.Flag("ZMarkStackSpaceLimit")
+	if n, err := strconv.ParseUint(limit, 10, 48); err == nil {
+		variable, ok := vm.local(zMarkStacks)
+		if letter == "X" {
+			variable, ok = vm.local(xMarkStacks)
+		}
+		if ok {
+			add(variable, n)
 		}
 	}
 	return regions

@@ -10,7 +10,7 @@ const (
 )
 
 // localNames are the symbols that are of use where libjvm.so is not stripped of them.
-var localNames = []string{nonclassContext, classContext, usedNonclass, usedClass, parallelMarks, parallelSummary}
+var localNames = []string{nonclassContext, classContext, usedNonclass, usedClass, parallelMarks, parallelSummary, zMarkStacks, xMarkStacks}
 
 // metaNode is a range that was reserved for metaspace or for class space.
 type metaNode struct{ base, size uint64 }
