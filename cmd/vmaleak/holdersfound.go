@@ -100,19 +100,21 @@ func (t *holdersText) verdicts(h *heapdump.Holders) {
 			t.line("", "and %d more owners", len(owners)-i)
 			break
 		}
-		t.line("HELD", "%s by %s: %d %s", sizeOrUnknown(o.bytes), o.name, o.n, shortJava(o.class))
-	}
-	if dropped.n > 0 {
-		t.line("DROPPED", "%s without release: %d %s that no GC root leads to, and whose memory nothing frees", sizeOrUnknown(dropped.bytes), dropped.n, shortJava(dropped.class))
-	}
-	if p := h.Pool; p != nil && p.Lost() > p.Dropped {
-		// A thread's caches hold a few MiB at most: what is a tenth of the pool, or more, they do not explain.
-		if lost := p.Lost() - p.Dropped; lost >= max(p.Allocated/10, 1<<20) {
-			t.line("DROPPED", "%s without release: Netty's pool has handed it out, and no buffer of it is left in the heap (threads' caches may have a few MiB of it)", report.Size(lost))
+		if o.bytes > 0 {
+			t.line("HELD", "%s by %s: %d %s", report.Size(o.bytes), o.name, o.n, shortJava(o.class))
 		}
 	}
+	t.dropped(h.Pool, dropped.bytes, dropped.n, dropped.class)
 	if garbage.n > 0 {
-		t.line("GARBAGE", "%s: %d buffers that no GC root leads to; a garbage collection frees their memory", sizeOrUnknown(garbage.bytes), garbage.n)
+		t.line("GARBAGE", "%s: %d buffers that no GC root leads to; a garbage collection frees their memory", report.Size(garbage.bytes), garbage.n)
+	}
+	for _, o := range owners[:min(len(owners), 5)] {
+		if o.bytes == 0 {
+			t.line("HELD", "of a size that is not known by %s: %d %s with an address in it", o.name, o.n, shortJava(o.class))
+		}
+	}
+	if dropped.bytes == 0 && dropped.n > 0 {
+		t.line("DROPPED", "of a size that is not known: %d %s with an address in it, that no GC root leads to", dropped.n, shortJava(dropped.class))
 	}
 	if h.Covered < h.Bytes-h.Bytes/10 {
 		t.line("NO OBJECT", "stands for %s of %s: native code has it, or its owner was collected without freeing it, or malloc keeps it free",
@@ -120,11 +122,23 @@ func (t *holdersText) verdicts(h *heapdump.Holders) {
 	}
 }
 
-func sizeOrUnknown(n uint64) string {
-	if n == 0 {
-		return "memory of unknown size"
+// dropped says what nobody can free any more: by objects that are still in the heap, and by Netty's books, which do not forget.
+func (t *holdersText) dropped(p *heapdump.Pool, bytes uint64, n int, class string) {
+	var parts []string
+	if bytes > 0 {
+		parts = append(parts, fmt.Sprintf("no GC root leads to %d %s of %s, and nothing frees their memory", n, shortJava(class), report.Size(bytes)))
 	}
-	return report.Size(n)
+	if p != nil && p.Lost() > p.Dropped {
+		// A thread's caches hold a few MiB at most: what is a tenth of the pool, or more, they do not explain.
+		if lost := p.Lost() - p.Dropped; lost >= max(p.Allocated/10, 1<<20) {
+			parts = append(parts, fmt.Sprintf("Netty's pool has handed out %s of which no buffer is left in the heap (threads' caches may have a few MiB of it)",
+				report.Size(lost)))
+			bytes += lost
+		}
+	}
+	if len(parts) > 0 {
+		t.line("DROPPED", "%s without release: %s", report.Size(bytes), strings.Join(parts, "; "))
+	}
 }
 
 // states explains the words that were used.

@@ -115,7 +115,7 @@ func (d *dump) settle(c *class, depth int, budget *int) bool {
 	for _, f := range c.fields {
 		at := int32(c.size)
 		switch {
-		case f.typ == typeLong:
+		case f.typ == typeLong && !strings.HasPrefix(c.name, "java.lang."): // there it is the JVM's own: a thread's eetop
 			c.longs = append(c.longs, at)
 		case f.typ == typeObject && !c.holdsNothing(d.text(f.name)):
 			c.refs = append(c.refs, at)

@@ -10,13 +10,14 @@ import java.util.Map;
  * <pre>
  * NETTY=$(echo /usr/share/java/netty-*.jar | tr ' ' ':')
  * javac -d OUT -cp "$NETTY" NettyHolders.java
- * java -cp "OUT:$NETTY" NettyHolders kept|dropped BUFFERS [HEAP_MIB]
+ * java -cp "OUT:$NETTY" NettyHolders kept|dropped|collected BUFFERS [HEAP_MIB]
  *
+ * collected  dropped, and then the garbage is collected: not even the buffers are left
  * HEAP_MIB   also fill this much of the heap with small objects that refer to one another
  * </pre>
  *
- * Prints "range START-END" for each chunk's worth of its buffers, then "ready", and runs until its
- * input ends.
+ * Prints "range START-END" for each chunk's worth of its buffers, then "ready", and runs until it
+ * is killed.
  */
 public final class NettyHolders {
   private static final int BYTES = 64 << 10;
@@ -76,9 +77,12 @@ public final class NettyHolders {
       end = address + BYTES;
     }
     range(start, end);
+    if (args[0].equals("collected")) {
+      System.gc();
+    }
     System.out.println("ready");
-    while (System.in.read() >= 0) {
-      // Nothing to do.
+    while (true) {
+      Thread.sleep(1000);
     }
   }
 

@@ -108,7 +108,8 @@ var classes = sync.OnceValues(func() (string, error) {
 	}
 	out := filepath.Join(built, "classes")
 	return out, run(filepath.Join(home, "bin/javac"), "-d", out, "-cp", strings.Join(jars, ":"),
-		filepath.Join(dir, "test/java/NettyLeak.java"), filepath.Join(dir, "test/java/NettyLoad.java"))
+		filepath.Join(dir, "test/java/NettyLeak.java"), filepath.Join(dir, "test/java/NettyLoad.java"),
+		filepath.Join(dir, "test/java/NettyHolders.java"))
 })
 
 var program = sync.OnceValues(func() (string, error) {
