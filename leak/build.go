@@ -105,6 +105,7 @@ type builder struct {
 	read     bool // somebody looked at the pages
 	uses     [len(Categories)]use
 	purposes map[uint32]purpose
+	regime   regime
 }
 
 // tally counts the rows of one thread.
@@ -170,6 +171,7 @@ func (b *builder) build(f Facts) {
 		b.series()
 	}
 	b.blocks(f.Blocks)
+	b.e.MallocRegime = b.regimeOf(f.Malloc)
 	b.retained()
 	b.e.Stacks = b.stacks.list()
 }

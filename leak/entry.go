@@ -40,17 +40,18 @@ type Entry struct {
 	Categories []CategoryUse `json:"categories"`
 	Malloc     *Malloc       `json:"malloc"` // nil: nobody looked
 
-	Pools       []Pool      `json:"pools"`
-	Threads     []Thread    `json:"threads"`
-	ThreadsGone ThreadsGone `json:"threads_gone"`
-	Stacks      []Stack     `json:"stacks"`
-	Mappings    []Mapping   `json:"mappings"`
-	Accounts    []Account   `json:"accounts"`
-	Suspects    []Suspect   `json:"suspects"`
-	Retained    []Retained  `json:"retained"`
-	Floor       *Floor      `json:"detection_floor"`
-	Series      []Series    `json:"series"`
-	Blocks      *Blocks     `json:"blocks"` // of malloc; nil where they are not followed
+	Pools        []Pool      `json:"pools"`
+	Threads      []Thread    `json:"threads"`
+	ThreadsGone  ThreadsGone `json:"threads_gone"`
+	Stacks       []Stack     `json:"stacks"`
+	Mappings     []Mapping   `json:"mappings"`
+	Accounts     []Account   `json:"accounts"`
+	Suspects     []Suspect   `json:"suspects"`
+	Retained     []Retained  `json:"retained"`
+	Floor        *Floor      `json:"detection_floor"`
+	Series       []Series    `json:"series"`
+	MallocRegime *Regime     `json:"malloc_regime"` // nil: nothing speaks for it
+	Blocks       *Blocks     `json:"blocks"`        // of malloc; nil where they are not followed
 
 	brief bool
 }

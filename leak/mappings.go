@@ -47,6 +47,7 @@ func (b *builder) mappings() {
 	s.rows(func(a *vma.Area, floating bool) bool {
 		length, committed := a.Len(), a.Committed()
 		category, memory := b.row(a, floating)
+		b.regime.row(a, category)
 		tot.Mapped += length
 		tot.Committed += committed
 		var t *thread

@@ -46,7 +46,12 @@ func (t *screen) blocks(e *leak.Entry) {
 	if text := blockCost(k, cmp.Or(e.EndedAt, t.s.EndedAt)); text != "" {
 		t.line(" " + text)
 	}
-	if t.o.Live {
+}
+
+// blocksFrom writes where the pools that hold most asked for their blocks.
+func (t *screen) blocksFrom(e *leak.Entry) {
+	k := e.Blocks
+	if k == nil {
 		return
 	}
 	byID := make(map[string]*leak.Stack, len(e.Stacks))
@@ -139,3 +144,25 @@ func blockCost(k *leak.Blocks, until *time.Time) string {
 
 // micros is a short time.
 func micros(ns int64) string { return fmt.Sprintf("%.1f µs", float64(ns)/1e3) }
+
+// regime says that growth is seen late, and what sees it.
+func (t *screen) regime(e *leak.Entry) {
+	r := e.MallocRegime
+	if r == nil {
+		return
+	}
+	text := "arena reuse: growth is seen late"
+	switch {
+	case r.Threshold != nil:
+		text += fmt.Sprintf(": blocks of up to %s at least come from malloc's arenas, since %s", size(*r.Threshold), clock(r.Since, cmp.Or(e.EndedAt, t.s.EndedAt)))
+		if r.Reusable != nil {
+			text += fmt.Sprintf("; %s are free in them", size(*r.Reusable))
+		}
+	case r.Reusable != nil:
+		text += fmt.Sprintf(": %s are free in malloc's arenas, and what comes from there makes no system call", size(*r.Reusable))
+	}
+	if e.Blocks == nil {
+		text += "; --malloc SIZE sees each block"
+	}
+	t.line(text)
+}

@@ -227,8 +227,29 @@ func wicked() *scene {
 
 func stackScenes(t testing.TB) map[string]*leak.Snapshot {
 	out := map[string]*leak.Snapshot{}
-	for name, sc := range map[string]*scene{"netty": netty(), "leaker": leaker(), "wicked": wicked()} {
+	for name, sc := range map[string]*scene{"netty": netty(), "blocks": blocks(), "leaker": leaker(), "wicked": wicked()} {
 		out[name] = sc.snapshot(t, leak.SourceLive)
 	}
 	return out
+}
+
+// blocks is a leak within malloc's arenas, as --malloc sees it.
+func blocks() *scene {
+	sc := netty()
+	free := uint64(900 << 20)
+	sc.facts.Malloc = &leak.MallocFacts{At: sc.now, Arenas: []leak.Arena{{Kind: leak.OtherArena, Start: 0x7f4640000000, Heaps: []leak.Addr{}, Committed: 1 << 30, Free: free}}}
+	call, tracked := int64(740), int64(3100)
+	sc.facts.Blocks = &leak.BlockFacts{MinSize: 1 << 20, Since: epoch, Dropped: 3, Cost: leak.BlockCost{Calls: 39_000_000, CallNS: &call, TrackedNS: &tracked}}
+	for step := range 6 {
+		for i := range 8 {
+			id := uint64(8*step + i + 1)
+			b := leak.Block{ID: id, Size: 16 << 20, At: epoch.Add(time.Duration(step)*time.Hour + time.Duration(i)*time.Second).UnixNano(),
+				Thread: sc.facts.Threads[i].Thread, Stack: uint32(1 + step%2)}
+			sc.s.BookBlock(&b)
+		}
+	}
+	sc.s.BookBlock(&leak.Block{ID: 100, Size: 2 << 20, At: sc.now.UnixNano(), Thread: sc.facts.Threads[9].Thread})
+	sc.s.BookBlock(&leak.Block{Gone: [2]uint64{3}, At: sc.now.UnixNano(), Thread: sc.facts.Threads[9].Thread})
+	sc.s.BookBlock(&leak.Block{Failed: true, Size: 1 << 40, At: sc.now.UnixNano(), Thread: sc.facts.Threads[9].Thread})
+	return sc
 }

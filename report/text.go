@@ -132,6 +132,7 @@ func (t *screen) process(e *leak.Entry) {
 	if e.Floor != nil && !t.said[e] {
 		t.line(quiet(e.Floor))
 	}
+	t.regime(e)
 	t.blocks(e)
 	if !t.o.Live {
 		t.memory(e)
@@ -139,6 +140,7 @@ func (t *screen) process(e *leak.Entry) {
 			t.line(fmt.Sprintf("cost: %s, %s of pauses, %s of CPU", plural(uint64(f.Dumps), "thread dump"),
 				about(time.Duration(f.DumpPauseNS)), about(time.Duration(f.CPUNS))))
 		}
+		t.blocksFrom(e)
 		t.stacks(e, pools[:min(len(pools), t.o.Top)])
 	}
 }
