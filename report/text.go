@@ -42,7 +42,7 @@ func Text(w io.Writer, s *leak.Snapshot, o TextOptions) error {
 		t.summary()
 	}
 	for i, e := range s.Processes {
-		if i > 0 || !o.Live {
+		if i > 0 || !o.Live && !suspected(s) {
 			t.WriteByte('\n')
 		}
 		t.process(e)

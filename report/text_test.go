@@ -83,15 +83,12 @@ func TestFullStacksHoldEveryFrame(t *testing.T) {
 	}
 }
 
-func TestTheFirstLineNamesTheTopPool(t *testing.T) {
-	got := mustText(t, snapshots(t)["story"], TextOptions{Width: 200})
-	first, rest, _ := strings.Cut(got, "\n")
-	second, _, _ := strings.Cut(rest, "\n")
-	if want := "WorkerPetalGroup-9-#: 96 mappings of 16,781,312 B held (1536.4 MiB), 0 released, 8 threads with 12 each"; first != want {
-		t.Errorf("first line is %q\nwant          %q", first, want)
-	}
-	if want := "grows: 12 steps of 8 x 16,781,312 B, one per 52 min; 148 MiB/h over whole steps"; second != want {
-		t.Errorf("second line is %q\nwant           %q", second, want)
+func TestTheFirstLinesNameTheTopSuspect(t *testing.T) {
+	got := strings.SplitN(mustText(t, snapshots(t)["story"], TextOptions{Width: 200}), "\n", 4)
+	for i, want := range []string{"james 16067  ", "LEAK    WorkerPetalGroup-9-#: 96 mappings of 16,781,312 B held (1536.4 MiB), ", "RATE    12 steps of 8 x 16,781,312 B, one per 52 min; 148 MiB/h over whole steps"} {
+		if !strings.HasPrefix(got[i], want) {
+			t.Errorf("line %d is %q\nwant          %q", i+1, got[i], want)
+		}
 	}
 }
 

@@ -21,9 +21,16 @@ func suspected(s *leak.Snapshot) bool {
 	return slices.ContainsFunc(s.Processes, func(e *leak.Entry) bool { return len(e.Suspects) > 0 })
 }
 
+// labelWidth is the column behind the words in capitals.
+const labelWidth = 8
+
 // label writes text behind a word in a column of its own: "RATE    3 steps of …".
 func (t *screen) label(word, text string) {
-	t.WriteString(wrap(left(word, 8)+text, "        ", t.o.Width))
+	lines := strings.TrimSuffix(wrap(text, "", t.o.Width-labelWidth), "\n")
+	for line := range strings.SplitSeq(lines, "\n") {
+		t.WriteString(left(word, labelWidth) + line + "\n")
+		word = ""
+	}
 }
 
 // verdicts writes what is suspected of a process, and what is only retained.
@@ -43,7 +50,11 @@ func (t *screen) verdicts(e *leak.Entry) {
 // suspect writes one suspect: what, how fast, until when, and why.
 func (t *screen) suspect(e *leak.Entry, s *leak.Suspect) {
 	now := cmp.Or(e.EndedAt, t.s.EndedAt)
-	t.label(strings.ToUpper(s.Verdict), heldBy(s))
+	word := strings.ToUpper(s.Verdict)
+	if s.Verdict == "suspicious" {
+		word = "SUSPECT"
+	}
+	t.label(word, heldBy(s))
 	if text := growing(&s.Growth, s.Steps, sole(s.SizeClass)); text != "" {
 		if next := nextStep(s, now); next != nil {
 			text += "; next about " + clock(next, now)
@@ -54,11 +65,33 @@ func (t *screen) suspect(e *leak.Entry, s *leak.Suspect) {
 		t.label("RATE", text)
 	}
 	t.label("ENDS", ends(s, now))
+	if text := where(e, s); text != "" {
+		t.label("WHERE", text)
+	}
 	if t.o.Live {
 		return
 	}
 	t.list("WHY", s.Why)
 	t.list("LEAD", s.Lead)
+}
+
+// where is the call that a suspect comes from: the application's innermost frame, or where a library was entered.
+func where(e *leak.Entry, s *leak.Suspect) string {
+	i := slices.IndexFunc(e.Stacks, func(st leak.Stack) bool { return s.Stack != nil && st.ID == *s.Stack })
+	if i < 0 {
+		return ""
+	}
+	at := &place{stack: &e.Stacks[i], judge: judgeOf(e)}
+	at.pieces, at.top = trim(at.stack.Frames, at.judge)
+	if at.top == application {
+		for k := range at.stack.Frames {
+			if f := &at.stack.Frames[k]; at.judge.level(f) == application {
+				name, line, _ := parts(f)
+				return "at " + cut(name, 200) + cut(line, 100)
+			}
+		}
+	}
+	return at.entered()
 }
 
 // list writes lines below one label.
