@@ -66,7 +66,7 @@ the program's data, and may be secret: files hold none of it but --with-contents
 	f.StringVar(&o.mapping, "mapping", "", "the mapping that holds an address, `ADDR` in hexadecimal")
 	f.StringVar(&o.export, "export", "", "an export of this process, `FILE` (default ./vmaleak-PID.json.zst if it is of this process)")
 	f.DurationVar(&o.traceFor, "for", 0, "trace the process this long first, to find what grows")
-	f.IntVar(&o.pages, "pages", 256, fmt.Sprintf("read `N` pages at most, of all that are in memory (up to %d)", content.MaxPages))
+	f.IntVar(&o.pages, "pages", 1024, fmt.Sprintf("read `N` pages at most, of all that are in memory (up to %d)", content.MaxPages))
 	f.BoolVar(&o.withContents, "with-contents", false, "the files hold strings and bytes of the program's memory too")
 	o.files.add(f, "")
 	return cmd

@@ -191,7 +191,7 @@ func (t *peekText) strings() {
 			note += " (UTF-16)"
 		}
 		fmt.Fprintf(t, "%-*s%6s  %s%s\n", len(peekIndent), label, report.Exact(uint64(s.Count)),
-			report.Line(s.Text, peekWidth-len(peekIndent)-8-len(note)), note)
+			report.Line(strings.ReplaceAll(s.Text, "\t", " "), peekWidth-len(peekIndent)-8-len(note)), note)
 		label = ""
 	}
 }
@@ -204,7 +204,7 @@ func (t *peekText) views() {
 		case content.Mail, content.HTTP, content.JSON, content.XML, content.Text, content.Session:
 			isText = true
 			for _, line := range content.Lines(v.Bytes, textLines) {
-				t.WriteString("| " + report.Line(line, peekWidth-2) + "\n")
+				t.WriteString("| " + report.Line(strings.ReplaceAll(line, "\t", "  "), peekWidth-2) + "\n")
 			}
 		}
 		if !isText || i == 0 {

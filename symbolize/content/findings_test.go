@@ -82,6 +82,7 @@ func TestThePageIsOfAKind(t *testing.T) {
 		{"base64", Base64, mustPage(t, regexpLines(base64.StdEncoding.EncodeToString(randomPage(3, 2800))))},
 		{"text", Text, mustPage(t, strings.Repeat("a rose is a rose is a rose.\n", 30))},
 		{"text of another language", Text, mustPage(t, strings.Repeat("Die Blütenblätter der Rosen fallen früh.\n", 30))},
+		{"text of another script", Text, mustPage(t, strings.Repeat("Розы красные, а лепестки белые.\n", 30))},
 		{"UTF-16", UTF16, wide(binary.LittleEndian)[:4096-500]},
 		{"UTF-16 of the other order", UTF16, wide(binary.BigEndian)[:4096-500]},
 		{"gzip", "gzip", mustPage(t, g.String())},

@@ -3,6 +3,7 @@ package content
 import (
 	"encoding/binary"
 	"math"
+	"unicode/utf8"
 )
 
 // The kinds of pages, each page being of one. Others are the names of magics.
@@ -24,7 +25,7 @@ const (
 
 // measure is the bytes of one page, counted.
 type measure struct {
-	size, nonzero, printable int
+	size, nonzero, printable int     // printable: ASCII and valid UTF-8
 	entropy                  float64 // bits per byte
 	pointers, words          int     // 8-byte words that look like addresses, and that are not zero
 	wideLE, wideBE           int     // pairs of bytes that are ASCII in UTF-16
@@ -37,14 +38,18 @@ func measurePage(p []byte) measure {
 		count[c]++
 	}
 	m.size, m.nonzero = len(p), len(p)-count[0]
-	for c, n := range count {
-		if isText(byte(c)) {
-			m.printable += n
-		}
+	for _, n := range count {
 		if n > 0 {
 			share := float64(n) / float64(len(p))
 			m.entropy -= share * math.Log2(share)
 		}
+	}
+	for i := 0; i < len(p); {
+		r, size := utf8.DecodeRune(p[i:])
+		if size > 1 || r != utf8.RuneError && isASCII(p[i]) {
+			m.printable += size
+		}
+		i += size
 	}
 	for i := 0; i+8 <= len(p); i += 8 {
 		w := binary.LittleEndian.Uint64(p[i:])
@@ -82,7 +87,7 @@ func kindOf(p []byte) string {
 	}
 	share := float64(m.printable) / float64(m.nonzero)
 	if m.nonzero >= minText && share >= 0.3 {
-		if kind := textKind(p, m.nonzero, share >= 0.85 && asciiShare(p) >= 0.6); kind != "" {
+		if kind := textKind(p, m.nonzero, share >= 0.85); kind != "" {
 			return kind
 		}
 	}
@@ -100,18 +105,4 @@ func kindOf(p []byte) string {
 		return Sparse
 	}
 	return Binary
-}
-
-// asciiShare is how much of what is not zero is ASCII: random bytes are UTF-8's as often as not.
-func asciiShare(p []byte) float64 {
-	ascii, nonzero := 0, 0
-	for _, c := range p {
-		if c != 0 {
-			nonzero++
-			if isASCII(c) {
-				ascii++
-			}
-		}
-	}
-	return float64(ascii) / float64(max(nonzero, 1))
 }

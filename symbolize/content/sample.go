@@ -78,6 +78,7 @@ func Read(pid int, ranges []Range, pages int) (*Sample, error) {
 type run struct {
 	addr  uint64
 	pages uint64
+	head  bool // it is the first of its range
 	cut   bool // others lie between the run before and this one
 }
 
@@ -92,6 +93,7 @@ func (s *Sample) scan(pagemap io.ReaderAt, ranges []Range) ([]run, error) {
 			return nil, fmt.Errorf("%x-%x is no range of addresses", r.Start, r.End)
 		}
 		s.Total += end - first
+		head := true
 		for first < end {
 			n := min(end-first, uint64(len(buf)/8))
 			if s.Unseen > 0 || s.seen()+n > maxScan || len(runs) >= maxRuns {
@@ -106,6 +108,10 @@ func (s *Sample) scan(pagemap io.ReaderAt, ranges []Range) ([]run, error) {
 			for i := range n {
 				switch entry := binary.NativeEndian.Uint64(buf[i*8:]); {
 				case entry&pagePresent != 0:
+					if head {
+						runs = append(runs, run{addr: (first + i) * size, head: true})
+						head = false
+					}
 					runs = addPage(runs, (first+i)*size, size)
 					s.Resident++
 				case entry&pageSwapped != 0:
@@ -129,26 +135,37 @@ func addPage(runs []run, addr, size uint64) []run {
 	return append(runs, run{addr: addr, pages: 1})
 }
 
-// pick is so many pages of the runs at most: a third of them in one stretch from the middle on, for long records, the others
-// in clusters that are spread evenly.
+// pick is so many pages of the runs at most: a third of them in one stretch from the middle on, for long records; up to a sixth
+// where ranges begin, which is what was written first; the others in clusters that are spread evenly.
 func pick(runs []run, want int, size uint64) []run {
 	var total uint64
+	var heads []uint64 // pages by their place among all
 	for _, r := range runs {
+		if r.head {
+			heads = append(heads, total)
+		}
 		total += r.pages
 	}
 	if total <= uint64(want) {
 		return runs
 	}
 	stretch := uint64(want) / 3
-	clusters := (uint64(want) - stretch) / cluster
-	if clusters == 0 {
-		clusters, stretch = 1, uint64(want)-min(uint64(want), cluster)
+	first := min(len(heads), want/6/cluster)
+	clusters := max((uint64(want)-stretch)/cluster-uint64(first), 1)
+	if want < 3*cluster {
+		stretch = uint64(want) - min(uint64(want), cluster)
 	}
-	var pages []uint64 // by their place among all
-	for c := range clusters {
+	var pages []uint64
+	add := func(at uint64) {
 		for i := range min(cluster, uint64(want)) {
-			pages = append(pages, c*total/clusters+i)
+			pages = append(pages, at+i)
 		}
+	}
+	for i := range first {
+		add(heads[i*len(heads)/first])
+	}
+	for c := range clusters {
+		add(c * total / clusters)
 	}
 	for i := range stretch {
 		pages = append(pages, total/2+i)

@@ -158,19 +158,23 @@ func TestClustersAreSpreadEvenly(t *testing.T) {
 		want int
 		out  []run
 	}{
-		{"all fits", []run{{0, 3, false}, {0x10000, 1, false}}, 4, []run{{0, 3, false}, {0x10000, 1, false}}},
-		{"one long run", []run{{0, 100, false}}, 16, []run{{0, 4, false}, {50 * 4096, 5, true}}},
-		{"fewer than a cluster", []run{{0, 100, false}}, 3, []run{{0, 3, false}}},
-		{"single pages", []run{{0, 1, false}, {8 << 12, 1, false}, {16 << 12, 1, false}, {24 << 12, 1, false}, {32 << 12, 1, false}}, 4, []run{{0, 1, false}, {8 << 12, 1, false}, {16 << 12, 1, false}, {24 << 12, 1, false}}},
+		{"all fits", []run{{addr: 0, pages: 3}, {addr: 0x10000, pages: 1}}, 4, []run{{addr: 0, pages: 3}, {addr: 0x10000, pages: 1}}},
+		{"one long run", []run{{addr: 0, pages: 100}}, 16, []run{{addr: 0, pages: 4}, {addr: 50 * 4096, pages: 5, cut: true}}},
+		{"fewer than a cluster", []run{{addr: 0, pages: 100}}, 3, []run{{addr: 0, pages: 3}}},
+		{"single pages", []run{{addr: 0, pages: 1}, {addr: 8 << 12, pages: 1}, {addr: 16 << 12, pages: 1}, {addr: 24 << 12, pages: 1}, {addr: 32 << 12, pages: 1}}, 4, []run{{addr: 0, pages: 1}, {addr: 8 << 12, pages: 1}, {addr: 16 << 12, pages: 1}, {addr: 24 << 12, pages: 1}}},
 		{"nothing", nil, 4, nil},
 	} {
 		if got := pick(c.runs, c.want, 4096); !slices.Equal(got, c.out) {
 			t.Errorf("%s: %v, want %v", c.what, got, c.out)
 		}
 	}
+	two := []run{{addr: 0, pages: 47, head: true}, {addr: 99 << 12, pages: 101, head: true}}
+	if got := pick(two, 48, 4096); !slices.ContainsFunc(got, func(r run) bool { return r.addr == 99<<12 && r.pages >= 4 }) {
+		t.Errorf("where the second range begins nothing is read: %v", got)
+	}
 	many := []run{}
 	for i := range uint64(1000) {
-		many = append(many, run{i * 3 * 4096, i % 3, false})
+		many = append(many, run{addr: i * 3 * 4096, pages: i % 3, head: i%7 == 0})
 	}
 	for want := range 300 {
 		n := uint64(0)
@@ -204,7 +208,7 @@ func (n pages) ReadAt(p []byte, off int64) (int, error) {
 func TestSwappedPagesAreCounted(t *testing.T) {
 	s := &Sample{PageSize: 4096}
 	runs, err := s.scan(pages(100), []Range{{0, 100 * 4096}})
-	if err != nil || s.Swapped != 99 || s.Resident != 1 || !slices.Equal(runs, []run{{99 * 4096, 1, false}}) {
+	if err != nil || s.Swapped != 99 || s.Resident != 1 || !slices.Equal(runs, []run{{addr: 99 * 4096, pages: 1, head: true}}) {
 		t.Errorf("%+v, %v, %v", s, runs, err)
 	}
 	if _, err := s.scan(pages(100), []Range{{100 * 4096, 200 * 4096}}); err == nil {
