@@ -75,6 +75,9 @@ func (e *Entry) check() error {
 	if err := e.checkStacks(); err != nil {
 		return err
 	}
+	if err := e.checkSuspects(); err != nil {
+		return err
+	}
 	if e.brief {
 		return nil
 	}

@@ -39,7 +39,7 @@ const (
 	leaking
 )
 
-var verdictNames = [...]string{"", "suspicious", "growing", "leak"}
+var verdictNames = [...]string{"", VerdictSuspicious, VerdictGrowing, VerdictLeak}
 
 // demands is what growth must have to be believed.
 type demands struct {

@@ -2,6 +2,13 @@ package leak
 
 import "time"
 
+// The values of Suspect.Verdict, the surest first.
+const (
+	VerdictLeak       = "leak"
+	VerdictGrowing    = "growing"
+	VerdictSuspicious = "suspicious"
+)
+
 // Suspect is outstanding memory of one kind that grows and does not come back.
 type Suspect struct {
 	Rank              int        `json:"rank"`
@@ -59,7 +66,8 @@ type Retained struct {
 	Why      []string   `json:"why"`
 }
 
-// Growth is a rate in bytes per hour. PerHour is nil unless Significant.
+// Growth is a rate in bytes per hour. PerHour is nil unless Significant, but
+// for suspects, whose rate may be noise.
 type Growth struct {
 	PerHour     *int64 `json:"per_hour"`
 	Low         *int64 `json:"low"`

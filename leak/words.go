@@ -95,7 +95,7 @@ func (b *builder) ending(e *end) string {
 	case e.step == 1:
 		line += ", at the next step"
 	case e.step > 1:
-		line += fmt.Sprintf(", at the %d. step from now", e.step)
+		line += fmt.Sprintf(", %d steps from now", e.step)
 	}
 	if e.untouched {
 		line += "; most of the growth is not touched yet and does not count"

@@ -32,6 +32,7 @@ type importer struct {
 	unknown  int
 	assumed  int
 	ticked   int64
+	refusal  *strace.OutOfDirect // the last of the application's log
 	notes    []string
 	warns    []leak.Warning
 }
@@ -251,7 +252,7 @@ func (im *importer) replay(r *strace.Record) {
 // facts names the threads of a space.
 func (im *importer) facts(b *leak.Space) leak.Facts {
 	because := "an strace log shows neither what was mapped before nor whether a line is missing"
-	f := leak.Facts{UnverifiedBecause: because}
+	f := leak.Facts{UnverifiedBecause: because, Counters: im.counters()}
 	for _, sp := range im.spaces {
 		if sp.books != b {
 			continue

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"vmaleak/leak"
 	"vmaleak/report"
 	"vmaleak/strace"
 	"vmaleak/vma"
@@ -121,9 +122,32 @@ func (im *importer) readLogs() error {
 		im.note("%s: %s refused direct memory %d times, last at line %d: %s asked for, %s of %s in use", filepath.Base(name),
 			last.Counter, len(refusals), last.Line, report.Bytes(last.Requested), report.Bytes(last.Used), report.Bytes(last.Limit))
 		im.older(last)
+		if last.Limit > 0 {
+			im.refusal = &last
+		}
 	}
 	if im.limit > 0 {
 		im.note("limit given: %s of direct memory", report.Bytes(im.limit))
+		if im.refusal == nil {
+			im.warn("older-memory", "direct memory from before the strace log counts against the limit too: if there is any, the end comes sooner; the application's log tells (--log)", 1)
+		}
+	}
+	return nil
+}
+
+// counters is the limit that the direct memory of the log has, and what of it
+// is used where the application said so when it was refused more.
+func (im *importer) counters() []leak.Counter {
+	switch {
+	case im.refusal != nil:
+		r := im.refusal
+		limit := r.Limit
+		if im.limit > 0 {
+			limit = im.limit
+		}
+		return []leak.Counter{{Name: "direct memory", Counter: "the application's log: " + r.Counter, Used: &r.Used, Limit: &limit}}
+	case im.limit > 0:
+		return []leak.Counter{{Name: "direct memory", Counter: "--limit direct", Limit: &im.limit}}
 	}
 	return nil
 }

@@ -205,22 +205,11 @@ func (o *output) rescue(snap *leak.Snapshot) error {
 	return nil
 }
 
-// hasLeak reports whether the verdict is a leak: until suspects are judged,
-// whether the outstanding memory of a pool grows beyond doubt.
+// hasLeak reports whether a suspect grows beyond doubt: what may be noise does not fail a build.
 func hasLeak(snap *leak.Snapshot) bool {
 	for _, p := range snap.Processes {
-		for _, s := range p.Suspects {
-			if s.Verdict == "leak" {
-				return true
-			}
-		}
-		if len(p.Suspects) > 0 {
-			continue
-		}
-		for _, pool := range p.Pools {
-			if pool.Growth.Significant && pool.Growth.PerHour != nil && *pool.Growth.PerHour > 0 {
-				return true
-			}
+		if slices.ContainsFunc(p.Suspects, func(s leak.Suspect) bool { return s.Verdict == leak.VerdictLeak || s.Verdict == leak.VerdictGrowing }) {
+			return true
 		}
 	}
 	return false

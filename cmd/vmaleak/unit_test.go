@@ -48,22 +48,20 @@ func TestWarningsAreCountedAndShownOnce(t *testing.T) {
 	}
 }
 
-func TestALeakIsTheVerdictOrGrowthBeyondDoubt(t *testing.T) {
+func TestALeakIsASuspectThatGrowsBeyondDoubt(t *testing.T) {
 	rate := int64(1 << 20)
 	grows := leak.Pool{}
 	grows.Growth.PerHour, grows.Growth.Significant = &rate, true
-	doubtful := grows
-	doubtful.Growth.Significant = false
 	for _, c := range []struct {
 		what string
 		e    leak.Entry
 		want bool
 	}{
 		{"nothing", leak.Entry{}, false},
-		{"a pool that grows", leak.Entry{Pools: []leak.Pool{grows}}, true},
-		{"a pool that may grow", leak.Entry{Pools: []leak.Pool{doubtful}}, false},
-		{"a suspect", leak.Entry{Suspects: []leak.Suspect{{Verdict: "leak"}}}, true},
-		{"a suspect that is none", leak.Entry{Suspects: []leak.Suspect{{Verdict: "suspicious"}}, Pools: []leak.Pool{grows}}, false},
+		{"a pool that grows and is no suspect", leak.Entry{Pools: []leak.Pool{grows}}, false},
+		{"a leak", leak.Entry{Suspects: []leak.Suspect{{Verdict: "leak"}}}, true},
+		{"what grows", leak.Entry{Suspects: []leak.Suspect{{Verdict: "growing"}}}, true},
+		{"what may be noise", leak.Entry{Suspects: []leak.Suspect{{Verdict: "suspicious"}}, Pools: []leak.Pool{grows}}, false},
 	} {
 		if got := hasLeak(&leak.Snapshot{Processes: []*leak.Entry{&c.e}}); got != c.want {
 			t.Errorf("%s: %v", c.what, got)
