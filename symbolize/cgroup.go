@@ -10,20 +10,33 @@ import (
 )
 
 // CGroup is the memory control group of a process: bytes, nil where unknown or
-// (Max) unlimited. With cgroup v1 a value that only v2 counts is nil.
+// (Max, High) unlimited. With cgroup v1 a value that only v2 counts is nil.
 type CGroup struct {
 	Path    string // below the mount point of its hierarchy, as seen from our cgroup namespace
 	Max     *uint64
+	High    *uint64 // above it the group is slowed down
 	Current *uint64
 	Anon    *uint64
 	File    *uint64 // page cache, Shmem included
 	Shmem   *uint64
 	Kernel  *uint64
 	Sock    *uint64
+	Swap    *uint64 // not part of Current
 	OOMKill *uint64 // processes of the group killed for want of memory
-	// Limit is the nearest group above with a limit of its own (a pod's, a
-	// slice's), if any: it may be reached first.
-	Limit *CGroup
+
+	// Limits are those of the group and of the groups above that we can see,
+	// its own first: any of them may be reached first.
+	Limits []CGroupLimit
+
+	dir string
+}
+
+// CGroupLimit is a limit of one control group, in bytes.
+type CGroupLimit struct {
+	Path  string // of the group
+	File  string // memory.max, memory.high, memory.limit_in_bytes
+	Used  *uint64
+	Bytes uint64
 }
 
 // ReadCGroup reads the memory control group of a process, v2 or else v1. A
@@ -75,39 +88,44 @@ func findHierarchy(groups []procfs.Cgroup, controller string) *procfs.Cgroup {
 	return nil
 }
 
+// maxDepth bounds the groups above one.
+const maxDepth = 64
+
 // readMemory reads the values of the hierarchy that has the memory controller.
 func readMemory(groups []procfs.Cgroup, mounts cgroupMounts) *CGroup {
-	if v1 := findHierarchy(groups, "memory"); v1 != nil {
-		g := &CGroup{Path: v1.Path}
-		if dir := mounts.memory.dirOf(v1.Path); dir != "" {
-			g.readV1(dir)
-			g.Limit = limitAbove(v1.Path, mounts.memory, (*CGroup).readV1)
-		}
-		return g
+	group, mount, read := findHierarchy(groups, "memory"), mounts.memory, (*CGroup).readV1
+	if group == nil {
+		group, mount, read = findHierarchy(groups, ""), mounts.unified, (*CGroup).readV2
 	}
-	v2 := findHierarchy(groups, "")
-	if v2 == nil {
+	if group == nil {
 		return nil
 	}
-	g := &CGroup{Path: v2.Path}
-	if dir := mounts.unified.dirOf(v2.Path); dir != "" {
-		g.readV2(dir)
-		g.Limit = limitAbove(v2.Path, mounts.unified, (*CGroup).readV2)
+	g := &CGroup{Path: group.Path, dir: mount.dirOf(group.Path)}
+	if g.dir == "" {
+		return g
 	}
+	read(g, g.dir)
+	for p := path.Dir(g.Path); path.Dir(p) != p && strings.Count(p, "/") < maxDepth; p = path.Dir(p) {
+		dir := mount.dirOf(p)
+		if dir == "" {
+			break
+		}
+		above := &CGroup{Path: p}
+		read(above, dir)
+		for _, l := range above.Limits {
+			if l.File != hierarchical {
+				g.Limits = append(g.Limits, l)
+			}
+		}
+	}
+	g.Limits = dropSeen(g.Limits)
 	return g
 }
 
-// limitAbove finds the nearest ancestor with a limit.
-func limitAbove(p string, m cgroupMount, read func(*CGroup, string)) *CGroup {
-	for p = path.Dir(p); p != "/" && p != "." && !strings.HasSuffix(p, ".."); p = path.Dir(p) {
-		dir := m.dirOf(p)
-		if dir == "" {
-			return nil
-		}
-		g := &CGroup{Path: p}
-		if read(g, dir); g.Max != nil {
-			return g
-		}
-	}
-	return nil
+// dropSeen drops the limit of a group above, which cgroup v1 tells without
+// its name, where it is one of those that were seen.
+func dropSeen(limits []CGroupLimit) []CGroupLimit {
+	return slices.DeleteFunc(limits, func(l CGroupLimit) bool {
+		return l.File == hierarchical && slices.ContainsFunc(limits, func(o CGroupLimit) bool { return o.File != hierarchical && o.Bytes <= l.Bytes })
+	})
 }

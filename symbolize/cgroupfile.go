@@ -54,28 +54,66 @@ func (m cgroupMount) dirOf(group string) string {
 }
 
 func (g *CGroup) readV2(dir string) {
-	g.Max = readNumber(dir, "memory.max")
+	g.Max, g.High = readNumber(dir, "memory.max"), readNumber(dir, "memory.high")
 	g.Current = readNumber(dir, "memory.current")
 	s := readKeyed(dir, "memory.stat")
 	g.Anon, g.File, g.Shmem = s["anon"], s["file"], s["shmem"]
 	g.Kernel, g.Sock = s["kernel"], s["sock"]
+	if g.Kernel == nil { // before 5.18 its parts only
+		g.Kernel = sumOf(s, "kernel_stack", "pagetables", "percpu", "slab")
+	}
+	g.Swap = readNumber(dir, "memory.swap.current")
 	g.OOMKill = readKeyed(dir, "memory.events")["oom_kill"]
+	g.limit("memory.max", g.Max, g.Current)
+	g.limit("memory.high", g.High, g.Current)
+}
+
+// sumOf is the sum of the values that are there, nil if none is.
+func sumOf(values map[string]*uint64, keys ...string) *uint64 {
+	var sum *uint64
+	for _, k := range keys {
+		if v := values[k]; v != nil {
+			if sum == nil {
+				sum = new(uint64)
+			}
+			*sum += *v
+		}
+	}
+	return sum
+}
+
+func (g *CGroup) limit(file string, limit, used *uint64) {
+	if limit != nil {
+		g.Limits = append(g.Limits, CGroupLimit{Path: g.Path, File: file, Used: used, Bytes: *limit})
+	}
 }
 
 // unlimitedV1 is the smallest value that means "no limit" in cgroup v1:
 // PAGE_COUNTER_MAX rounded to pages of up to 64 KiB.
 const unlimitedV1 = 1<<63 - 1<<16
 
+// hierarchical is where cgroup v1 tells the least limit of all groups above, also of those that we cannot see.
+const hierarchical = "hierarchical_memory_limit"
+
 func (g *CGroup) readV1(dir string) {
-	if g.Max = readNumber(dir, "memory.limit_in_bytes"); g.Max != nil && *g.Max >= unlimitedV1 {
-		g.Max = nil
-	}
+	g.Max = limitV1(readNumber(dir, "memory.limit_in_bytes"))
 	g.Current = readNumber(dir, "memory.usage_in_bytes")
 	s := readKeyed(dir, "memory.stat")
 	g.Anon, g.File, g.Shmem = s["total_rss"], s["total_cache"], s["total_shmem"]
 	g.Kernel = readNumber(dir, "memory.kmem.usage_in_bytes")
 	g.Sock = readNumber(dir, "memory.kmem.tcp.usage_in_bytes")
+	g.Swap = s["total_swap"]
 	g.OOMKill = readKeyed(dir, "memory.oom_control")["oom_kill"]
+	g.limit("memory.limit_in_bytes", g.Max, g.Current)
+	g.limit(hierarchical, limitV1(s[hierarchical]), nil)
+}
+
+// limitV1 is a limit of cgroup v1, nil if it is none.
+func limitV1(v *uint64) *uint64 {
+	if v == nil || *v >= unlimitedV1 {
+		return nil
+	}
+	return v
 }
 
 // readNumber reads a file of one number; nil if it is absent or says "max".
