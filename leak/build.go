@@ -146,6 +146,7 @@ func (b *builder) build(f Facts) {
 	if f.CGroup != nil {
 		b.e.CGroup = f.CGroup
 	}
+	b.e.Limits = append([]Limit{}, f.Limits...)
 	if f.Resident != nil {
 		n := *f.Resident
 		b.e.Totals.Resident, s.resident = &n, &n

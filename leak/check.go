@@ -61,7 +61,7 @@ func (e *Entry) check() error {
 	}
 	for name, null := range map[string]bool{"pids": e.PIDs == nil, "cmdline": e.Cmdline == nil, "pools": e.Pools == nil,
 		"threads": e.Threads == nil, "stacks": e.Stacks == nil, "mappings": e.Mappings == nil, "accounts": e.Accounts == nil,
-		"suspects": e.Suspects == nil, "retained": e.Retained == nil, "categories": e.Categories == nil, "series": e.Series == nil} {
+		"suspects": e.Suspects == nil, "retained": e.Retained == nil, "categories": e.Categories == nil, "limits": e.Limits == nil, "series": e.Series == nil} {
 		if null {
 			return fmt.Errorf("%s is null", name)
 		}

@@ -38,6 +38,7 @@ type Entry struct {
 
 	Books      Books         `json:"books"`
 	Categories []CategoryUse `json:"categories"`
+	Limits     []Limit       `json:"limits"` // of its cgroups, the host, the process
 	Malloc     *Malloc       `json:"malloc"` // nil: nobody looked
 
 	Pools        []Pool      `json:"pools"`
@@ -81,6 +82,22 @@ type CGroup struct {
 	Kernel  *uint64 `json:"kernel"`
 	Sock    *uint64 `json:"sock"`
 	OOMKill *uint64 `json:"oom_kill"`
+
+	High          *uint64         `json:"high"` // above it the group is slowed down
+	Swap          *uint64         `json:"swap"` // not part of Current
+	Rest          *int64          `json:"rest"` // Current - Anon - File - Kernel - Sock; File has Shmem in it
+	Processes     []CGroupProcess `json:"processes"`
+	ProcessesMore int             `json:"processes_more"` // that were not looked at
+}
+
+// CGroupProcess is the resident memory of one process of a cgroup, in bytes.
+type CGroupProcess struct {
+	PID   int    `json:"pid"`
+	Comm  string `json:"comm"`
+	Anon  uint64 `json:"anon"`
+	File  uint64 `json:"file"`
+	Shmem uint64 `json:"shmem"`
+	Swap  uint64 `json:"swap"`
 }
 
 // Effects is what watching has cost the target and us.

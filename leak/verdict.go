@@ -55,7 +55,7 @@ type Limit struct {
 	Name    string  `json:"name"`
 	Counter string  `json:"counter"`
 	Used    *uint64 `json:"used"`
-	Bytes   uint64  `json:"bytes"`
+	Bytes   uint64  `json:"bytes"` // of vm.max_map_count: mappings, and so is Used
 }
 
 // Retained is memory that was freed but kept by an allocator: a finding, never a suspect.

@@ -79,6 +79,12 @@ func complement(s *leak.Snapshot) {
 	s.Events.Stacks.Add(&leak.StackCounts{})
 	for _, e := range s.Processes {
 		e.Events.Stacks.Add(&leak.StackCounts{})
+		if e.Limits == nil {
+			e.Limits = []leak.Limit{}
+		}
+		if e.CGroup != nil && e.CGroup.Processes == nil {
+			e.CGroup.Processes = []leak.CGroupProcess{}
+		}
 		if e.Categories == nil {
 			e.Categories = []leak.CategoryUse{}
 		}

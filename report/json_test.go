@@ -100,7 +100,7 @@ func TestTheSchemaKnowsEveryField(t *testing.T) {
 	for name, typ := range map[string]reflect.Type{"process": reflect.TypeFor[leak.Entry](), "thread": reflect.TypeFor[leak.Thread](),
 		"pool": reflect.TypeFor[leak.Pool](), "mapping": reflect.TypeFor[leak.Mapping](), "account": reflect.TypeFor[leak.Account](),
 		"carried": reflect.TypeFor[leak.Carried](), "poolStack": reflect.TypeFor[leak.PoolStack](), "categoryUse": reflect.TypeFor[leak.CategoryUse](), "books": reflect.TypeFor[leak.Books](), "suspect": reflect.TypeFor[leak.Suspect](), "stack": reflect.TypeFor[leak.Stack](), "frame": reflect.TypeFor[leak.Frame](),
-		"events": reflect.TypeFor[leak.Events](), "cgroup": reflect.TypeFor[leak.CGroup](), "jvm": reflect.TypeFor[leak.JVM](),
+		"events": reflect.TypeFor[leak.Events](), "cgroup": reflect.TypeFor[leak.CGroup](), "cgroupProcess": reflect.TypeFor[leak.CGroupProcess](), "jvm": reflect.TypeFor[leak.JVM](),
 		"limit": reflect.TypeFor[leak.Limit](), "retained": reflect.TypeFor[leak.Retained](), "malloc": reflect.TypeFor[leak.Malloc](), "mallocUse": reflect.TypeFor[leak.MallocUse](), "arena": reflect.TypeFor[leak.Arena](), "regime": reflect.TypeFor[leak.Regime](), "blocks": reflect.TypeFor[leak.Blocks](), "blockAccount": reflect.TypeFor[leak.BlockAccount](), "blockCost": reflect.TypeFor[leak.BlockCost](), "series": reflect.TypeFor[leak.Series]()} {
 		fs := fields(typ)
 		for _, f := range fs {

@@ -33,9 +33,9 @@ type CGroup struct {
 
 // CGroupLimit is a limit of one control group, in bytes.
 type CGroupLimit struct {
-	Path  string // of the group
-	File  string // memory.max, memory.high, memory.limit_in_bytes
-	Used  *uint64
+	Path  string  // of the group
+	File  string  // memory.max, memory.high, memory.limit_in_bytes
+	Used  *uint64 // without pages of files, which the kernel takes back first
 	Bytes uint64
 }
 

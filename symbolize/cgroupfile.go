@@ -64,8 +64,9 @@ func (g *CGroup) readV2(dir string) {
 	}
 	g.Swap = readNumber(dir, "memory.swap.current")
 	g.OOMKill = readKeyed(dir, "memory.events")["oom_kill"]
-	g.limit("memory.max", g.Max, g.Current)
-	g.limit("memory.high", g.High, g.Current)
+	used := without(g.Current, sumOf(s, "inactive_file", "active_file"))
+	g.limit("memory.max", g.Max, used)
+	g.limit("memory.high", g.High, used)
 }
 
 // sumOf is the sum of the values that are there, nil if none is.
@@ -80,6 +81,16 @@ func sumOf(values map[string]*uint64, keys ...string) *uint64 {
 		}
 	}
 	return sum
+}
+
+// without is what counts towards a limit: not the pages of files, which the
+// kernel takes back before it kills. nil where the group's use is unknown.
+func without(current, files *uint64) *uint64 {
+	if current == nil || files == nil {
+		return current
+	}
+	n := *current - min(*current, *files)
+	return &n
 }
 
 func (g *CGroup) limit(file string, limit, used *uint64) {
@@ -104,7 +115,7 @@ func (g *CGroup) readV1(dir string) {
 	g.Sock = readNumber(dir, "memory.kmem.tcp.usage_in_bytes")
 	g.Swap = s["total_swap"]
 	g.OOMKill = readKeyed(dir, "memory.oom_control")["oom_kill"]
-	g.limit("memory.limit_in_bytes", g.Max, g.Current)
+	g.limit("memory.limit_in_bytes", g.Max, without(g.Current, sumOf(s, "total_inactive_file", "total_active_file")))
 	g.limit(hierarchical, limitV1(s[hierarchical]), nil)
 }
 

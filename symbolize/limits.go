@@ -12,9 +12,8 @@ import (
 type Limit struct {
 	Name    string // what it limits: control group /pod, host memory, address space
 	Counter string // where it stands: memory.max of /pod, RLIMIT_AS
-	Unit    string // bytes or mappings
 	Used    *uint64
-	Limit   uint64
+	Limit   uint64 // bytes, but of vm.max_map_count mappings
 }
 
 // ReadLimits reads the limits of a process: those of its control groups, which
@@ -31,7 +30,7 @@ func ReadLimits(pid int, cg *CGroup, mappings uint64) []Limit {
 		list = append(list, *l)
 	}
 	if most := readNumber("/proc/sys/vm", "max_map_count"); most != nil {
-		l := Limit{Name: "mappings", Counter: "vm.max_map_count", Unit: "mappings", Limit: *most}
+		l := Limit{Name: "mappings", Counter: "vm.max_map_count", Limit: *most}
 		if mappings > 0 {
 			l.Used = &mappings
 		}
@@ -60,7 +59,7 @@ func groupLimit(l CGroupLimit) Limit {
 	case hierarchical:
 		name, counter = "control group above "+l.Path, l.File+" in memory.stat of "+l.Path
 	}
-	return Limit{Name: name, Counter: counter, Unit: "bytes", Used: l.Used, Limit: l.Bytes}
+	return Limit{Name: name, Counter: counter, Used: l.Used, Limit: l.Bytes}
 }
 
 // hostMemory is the host's memory; what the kernel can still give away is not used.
@@ -74,7 +73,7 @@ func hostMemory() *Limit {
 		return nil
 	}
 	used := *m.MemTotalBytes - min(*m.MemTotalBytes, *m.MemAvailableBytes)
-	return &Limit{Name: "host memory", Counter: "MemTotal - MemAvailable", Unit: "bytes", Used: &used, Limit: *m.MemTotalBytes}
+	return &Limit{Name: "host memory", Counter: "MemTotal - MemAvailable", Used: &used, Limit: *m.MemTotalBytes}
 }
 
 // ownLimits are those of setrlimit that are set.
@@ -88,7 +87,7 @@ func ownLimits(l procfs.ProcLimits, s procfs.ProcStatus) (list []Limit) {
 	} {
 		if r.limit != math.MaxUint64 && r.limit > 0 && r.used > 0 {
 			used := r.used
-			list = append(list, Limit{Name: r.name, Counter: r.counter, Unit: "bytes", Used: &used, Limit: r.limit})
+			list = append(list, Limit{Name: r.name, Counter: r.counter, Used: &used, Limit: r.limit})
 		}
 	}
 	return list

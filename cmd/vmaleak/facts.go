@@ -22,9 +22,11 @@ func (s *session) facts(b *leak.Space, brief bool) leak.Facts {
 	if !t.ended {
 		f.Verified, f.UnverifiedBecause = t.sp.Verified()
 		if t.proc != nil {
-			if cg, err := symbolize.ReadCGroup(t.sp.PID()); err == nil {
-				f.CGroup = cgroup(cg)
+			cg, err := symbolize.ReadCGroup(t.sp.PID())
+			if err != nil {
+				cg = nil
 			}
+			s.groupFacts(t, &f, cg, brief)
 		}
 	}
 	c := t.sp.Events
@@ -47,9 +49,11 @@ func (s *session) facts(b *leak.Space, brief bool) leak.Facts {
 	s.jvmFacts(t, &f) // its regions are what pages are read by
 	if !t.ended {
 		f.Malloc = t.arenas.facts
-		s.memoryFacts(t, &f, brief)
 	}
 	f.Blocks = s.blockFacts(t)
+	if !t.ended {
+		s.memoryFacts(t, &f, brief) // after the regions
+	}
 	f.Effects.CPUNS = ourCPU()
 	return f
 }
@@ -61,14 +65,6 @@ func ourCPU() int64 {
 		return 0
 	}
 	return u.Utime.Nano() + u.Stime.Nano()
-}
-
-func cgroup(c *symbolize.CGroup) *leak.CGroup {
-	if c == nil {
-		return nil
-	}
-	return &leak.CGroup{Path: c.Path, Max: c.Max, Current: c.Current, Anon: c.Anon, File: c.File, Shmem: c.Shmem,
-		Kernel: c.Kernel, Sock: c.Sock, OOMKill: c.OOMKill}
 }
 
 // header is what a snapshot says of this trace.

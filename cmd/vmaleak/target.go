@@ -27,10 +27,12 @@ type target struct {
 	arenas       mallocOf
 	pager        *symbolize.Pager
 	noPages      bool // they cannot be read
-	ended        bool
-	verified     bool // of one that has ended
-	because      string
-	malloc       following
+
+	mappings, rows int64 // as the kernel counted last, and how many rows the ledger had then
+	ended          bool
+	verified       bool // of one that has ended
+	because        string
+	malloc         following
 }
 
 // Open implements tracer.Handler.
