@@ -6,46 +6,95 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"vmaleak/leak"
 )
 
-// Table writes one row for each live process of the snapshots, largest first.
+// tableHead is the columns behind PID and NAME.
+var tableHead = [...]struct {
+	title string
+	width int
+}{{"COMMIT", 6}, {"HEAP", 5}, {"OFFHEAP", 7}, {"FREE", 5}, {"+/h", 6}, {"ENDS", 6}, {"VERDICT", 8}}
+
+// Table writes one row for each live process of the snapshots, what grows first, then the largest.
 // A row takes 80 columns at most.
 func Table(w io.Writer, snaps ...*leak.Snapshot) error {
-	var rows []*leak.Entry
+	type row struct {
+		of *leak.Entry
+		at *time.Time
+	}
+	var rows []row
 	for _, s := range snaps {
 		for _, e := range s.Processes {
 			if !e.Exited {
-				rows = append(rows, e)
+				rows = append(rows, row{e, s.EndedAt})
 			}
 		}
 	}
-	slices.SortFunc(rows, func(a, b *leak.Entry) int {
-		return cmp.Or(cmp.Compare(b.Totals.Committed, a.Totals.Committed), cmp.Compare(pid(a), pid(b)), cmp.Compare(a.Space, b.Space))
+	slices.SortFunc(rows, func(x, y row) int {
+		a, b := x.of, y.of
+		return cmp.Or(cmp.Compare(gravity(b), gravity(a)), cmp.Compare(b.Totals.Committed, a.Totals.Committed), cmp.Compare(pid(a), pid(b)), cmp.Compare(a.Space, b.Space))
 	})
 	out := bufio.NewWriter(w)
 	line := func(pid, name string, cells ...string) {
-		fmt.Fprintf(out, "%s %s", right(pid, 8), left(name, 31))
-		for _, c := range cells {
-			fmt.Fprintf(out, " %s", right(c, 7))
+		fmt.Fprintf(out, "%s %s", right(pid, 7), left(name, 22))
+		for i, c := range cells {
+			out.WriteString(" " + right(c, tableHead[i].width))
 		}
 		out.WriteByte('\n')
 	}
-	line("PID", "NAME", "MAPPED", "COMMIT", "RES", "HELD", "+/h")
-	for _, e := range rows {
-		line(fmt.Sprint(pid(e)), processName(e), size(e.Totals.Mapped), size(e.Totals.Committed),
-			sizeOr(e.Totals.Resident, "?"), size(held(e)), rate(grows(e)))
+	var titles []string
+	for _, c := range tableHead {
+		titles = append(titles, c.title)
+	}
+	line("PID", "NAME", titles...)
+	for _, r := range rows {
+		e := r.of
+		heap, off := heaps(e)
+		verdict, ends := "-", "-"
+		if len(e.Suspects) > 0 {
+			s := &e.Suspects[0]
+			if verdict = verdictWord(s); s.ExhaustedAt != nil {
+				ends = clock(s.ExhaustedAt, r.at)
+				if r.at == nil || s.ExhaustedAt.Sub(*r.at) < 18*time.Hour {
+					ends = s.ExhaustedAt.Format("15:04")
+				}
+			}
+		}
+		line(fmt.Sprint(pid(e)), processName(e), size(e.Totals.Committed), sizeOr(heap, "?"), sizeOr(off, "?"),
+			sizeOr(freeInside(e), "?"), rate(grows(e)), ends, verdict)
 	}
 	return out.Flush()
 }
 
-// held is the committed memory that was acquired under trace and not released.
-func held(e *leak.Entry) (n uint64) {
-	for i := range e.Threads {
-		n += e.Threads[i].Committed
+// gravity puts verdicts in order.
+func gravity(e *leak.Entry) int {
+	if len(e.Suspects) == 0 {
+		return 0
 	}
-	return n
+	return 1 + slices.Index([]string{"suspicious", "growing", "leak"}, e.Suspects[0].Verdict)
+}
+
+// heaps is what is committed of the Java heap, and of everything else; nil where there is none or it is not known.
+func heaps(e *leak.Entry) (heap, off *uint64) {
+	if e.JVM == nil || e.JVM.Heap == nil || e.JVM.Heap.Committed == nil {
+		return nil, nil
+	}
+	rest := e.Totals.Committed - min(*e.JVM.Heap.Committed, e.Totals.Committed)
+	return e.JVM.Heap.Committed, &rest
+}
+
+// freeInside is what malloc holds free, nil where that is not known.
+func freeInside(e *leak.Entry) *uint64 {
+	if e.Malloc == nil || e.Malloc.UnknownBecause != nil {
+		return nil
+	}
+	var n uint64
+	for i := range e.Malloc.Uses {
+		n += e.Malloc.Uses[i].Free
+	}
+	return &n
 }
 
 // grows is the growth of a process: of all its memory, or of the pool that

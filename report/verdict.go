@@ -50,11 +50,7 @@ func (t *screen) verdicts(e *leak.Entry) {
 // suspect writes one suspect: what, how fast, until when, and why.
 func (t *screen) suspect(e *leak.Entry, s *leak.Suspect) {
 	now := cmp.Or(e.EndedAt, t.s.EndedAt)
-	word := strings.ToUpper(s.Verdict)
-	if s.Verdict == "suspicious" {
-		word = "SUSPECT"
-	}
-	t.label(word, heldBy(s))
+	t.label(verdictWord(s), heldBy(s))
 	if text := growing(&s.Growth, s.Steps, sole(s.SizeClass)); text != "" {
 		if next := nextStep(s, now); next != nil {
 			text += "; next about " + clock(next, now)
@@ -92,6 +88,14 @@ func where(e *leak.Entry, s *leak.Suspect) string {
 		}
 	}
 	return at.entered()
+}
+
+// verdictWord is a verdict as the screen has it.
+func verdictWord(s *leak.Suspect) string {
+	if s.Verdict == "suspicious" {
+		return "SUSPECT"
+	}
+	return strings.ToUpper(s.Verdict)
 }
 
 // list writes lines below one label.
