@@ -37,7 +37,7 @@ attach, and does only what is asked for:
                    twice. Each count stops the JVM while it walks its heap, some
                    0.2 s for a GiB.
   --dump           has the JVM write its heap to a disk, which stops it until it is
-                   written, some 3 to 10 s for a GiB. The file is read and gone: it
+                   written, some 2 to 10 s for a GiB. The file is read and gone: it
                    has no name any more when reading begins. It is never written to
                    a file system in memory.
 

@@ -32,7 +32,7 @@ func (t *holdersText) found(h *heapdump.Holders, cost dumpCost, live bool) {
 			t.line("", "by %s", g.Owner)
 			for i, step := range g.Path {
 				if i < len(g.Path)-1 {
-					t.line("", "   %s", stepText(step))
+					fmt.Fprintf(t, "%*s%s\n", len(holdersIndent)+3, "", report.Line(stepText(step), holdersWidth-len(holdersIndent)-3))
 				}
 			}
 		}
@@ -149,6 +149,7 @@ func (t *holdersText) states(h *heapdump.Holders) {
 	}{
 		{heapdump.ByPool, "the pool's own books refer to it for as long as it is mapped: that is no owner"},
 		{heapdump.ByCleaner, "only what frees the memory, once its buffer is gone, refers to it: that is no owner"},
+		{heapdump.View, "shows memory of another buffer, which counts in its place"},
 		{heapdump.Released, "given back to the pool: the object waits to be used again"},
 	} {
 		if slices.ContainsFunc(h.Groups, func(g heapdump.Group) bool { return g.State == s.state }) {
@@ -162,16 +163,13 @@ func stepText(s heapdump.Step) string {
 	text := javaName(s.Class)
 	switch s.Field {
 	case "":
-		if s.Class == "" {
-			return fmt.Sprintf("… %d more", s.Times)
-		}
 	case "[]":
 		text += " element"
 	default:
 		text += "." + s.Field
 	}
 	if s.Times > 1 {
-		text += fmt.Sprintf(" (%d times)", s.Times)
+		text += fmt.Sprintf(" (%d in a row)", s.Times)
 	}
 	return text
 }

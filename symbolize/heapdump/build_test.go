@@ -123,16 +123,20 @@ func netty(ids int) *builder {
 	b := &builder{ids: ids}
 	b.class(0x100, 0, "java/lang/Object", 0)
 	b.class(0x200, 0x100, "java/nio/Buffer", 0, "address", 11, "capacity", 10)
-	b.class(0x300, 0x200, "java/nio/DirectByteBuffer", 0, "cleaner", 2)
+	b.class(0x300, 0x200, "java/nio/DirectByteBuffer", 0, "cleaner", 2, "att", 2)
 	b.class(0x400, 0x100, "org/x/shaded/io/netty/buffer/AbstractByteBuf", 0)
 	b.class(0x500, 0x400, "org/x/shaded/io/netty/buffer/PooledByteBuf", 0, "chunk", 2, "memory", 2, "maxLength", 10)
 	b.class(0x600, 0x500, "org/x/shaded/io/netty/buffer/PooledUnsafeDirectByteBuf", 0, "memoryAddress", 11)
 	b.class(0x700, 0x100, "org/x/shaded/io/netty/buffer/PoolChunk", 0, "memory", 2, "chunkSize", 10, "freeBytes", 10)
 	b.class(0x800, 0x100, "org/x/shaded/io/netty/buffer/PoolArena", 0x1000, "chunk", 2)
+	b.class(0xa00, 0x100, "org/x/shaded/io/netty/util/Recycler$Stack", 0x3000, "elements", 2)
+	b.instance(0x3000, 0xa00, uint64(0x2500)) // what was given back may still refer to another buffer
+	b.instance(0x2500, 0x600, int64(addr+350), uint64(0x1100), uint64(0x1200), int32(10))
 	b.class(0x900, 0x100, "app/Sessions", 0x2000, "next", 2, "buf", 2)
 	b.instance(0x1000, 0x800, uint64(0x1100))
 	b.instance(0x1100, 0x700, uint64(0x1200), int32(size), int32(size-300))
-	b.instance(0x1200, 0x300, uint64(0), int64(addr), int32(size))
+	b.instance(0x1200, 0x300, uint64(0), uint64(0), int64(addr), int32(size))
+	b.instance(0x1300, 0x300, uint64(0), uint64(0x1200), int64(addr), int32(size)) // shows the chunk's memory
 	b.instance(0x2000, 0x900, uint64(0x2100), uint64(0))
 	b.instance(0x2100, 0x900, uint64(0x2000), uint64(0x2200)) // a circle
 	b.instance(0x2200, 0x600, int64(addr), uint64(0x1100), uint64(0x1200), int32(100))
@@ -153,6 +157,8 @@ func TestFindTellsAPoolsBuffersApart(t *testing.T) {
 			"dropped 1 " + pkg + "PooledUnsafeDirectByteBuf 150 B",
 			"pool 1 java.nio.DirectByteBuffer 4096 B",
 			"pool 1 " + pkg + "PoolChunk 4096 B",
+			"pool 1 " + pkg + "PooledUnsafeDirectByteBuf 10 B",
+			"view 1 java.nio.DirectByteBuffer 4096 B",
 			"released 1 " + pkg + "PooledUnsafeDirectByteBuf 100 B",
 		}
 		for i, g := range h.Groups {

@@ -1,13 +1,14 @@
 package heapdump
 
+import "slices"
+
 // group is the objects of one class and state, of held ones those with the same origin.
 type group struct {
 	key    groupKey
 	count  int
 	covers []Range // what they cover, joined now and then
 	joined int     // how many of covers are joined
-	sample []uint32
-	more   int // nodes left out in the middle of sample
+	sample []hop   // of held ones: the way to one of them
 }
 
 type groupKey struct {
@@ -62,7 +63,7 @@ func (d *dump) group() {
 			if g == nil {
 				g = &group{key: key}
 				if byKey[key] = g; key.state == Held {
-					g.sample, g.more = w.path(node)
+					g.sample = w.path(node)
 				}
 				d.groups = append(d.groups, g)
 			}
@@ -80,8 +81,11 @@ func (d *dump) group() {
 	}
 	d.onPath = map[uint64][]uint64{}
 	for _, g := range d.groups {
-		for i := 1; i < len(g.sample); i++ {
-			from, to := d.g.ids[g.sample[i-1]], d.g.ids[g.sample[i]]
+		for _, h := range g.sample {
+			if h.next == none {
+				continue
+			}
+			from, to := d.g.ids[h.node], d.g.ids[h.next]
 			if len(d.onPath) < maxPaths || d.onPath[from] != nil {
 				d.onPath[from] = append(d.onPath[from], to)
 			}
@@ -89,17 +93,19 @@ func (d *dump) group() {
 	}
 }
 
-// maxPaths bounds the nodes whose fields are looked up, maxPath those of one path, from either end.
+// maxPaths bounds the nodes whose fields are looked up, maxPath those of one path that is shown.
 const (
 	maxPaths = 1 << 16
-	maxPath  = 64
+	maxPath  = 48
 )
 
-// state is what an object's tier means for it. A chunk and its memory belong to the pool, although each buffer refers to its chunk.
+// state is what an object's tier means for it. A view refers to the buffer whose memory it shows, which counts in its place. A chunk and its memory belong to the pool, although each buffer refers to its chunk.
 func state(o *object, t tier, pooled bool) State {
 	switch {
 	case o.released:
 		return Released
+	case o.view:
+		return View
 	case t != 0 && (pooled || o.class.traits&isPool != 0):
 		return ByPool
 	case o.class.traits&isBookkeep != 0:
@@ -116,20 +122,29 @@ func state(o *object, t tier, pooled bool) State {
 	return Dropped
 }
 
-// path is the way to a node, from its origin on. Of a long one the middle is left out.
-func (w *walker) path(node uint32) (nodes []uint32, more int) {
-	var back []uint32
-	for ; node != none; node = w.parent[node] {
-		back = append(back, node)
-		if len(back) > 2*maxPath {
-			// The beginning is in a window that moves on; the end stays.
-			copy(back[maxPath:], back[maxPath+1:])
-			back = back[:len(back)-1]
-			more++
+// hop is a node of a path, and the one that it refers to; the last refers to none.
+type hop struct {
+	node, next uint32
+	run        int // how many nodes of its class follow it that are left out
+}
+
+// path is the way to a node, from its origin on. Of nodes of one class that follow one another, as in a linked list, the first
+// and the last are kept.
+func (w *walker) path(node uint32) []hop {
+	var back []hop
+	for next := none; node != none; node, next = w.parent[node], node {
+		h := hop{node: node, next: next}
+		if n := len(back); n >= 2 && w.g.class[node] == w.g.class[back[n-1].node] && w.g.class[node] == w.g.class[back[n-2].node] {
+			h.run = back[n-1].run + 1
+			back[n-1] = h
+			continue
 		}
+		if len(back) == maxPath { // the origin has a name of its own: what is left out is behind it
+			copy(back[maxPath/2:], back[maxPath/2+1:])
+			back = back[:maxPath-1]
+		}
+		back = append(back, h)
 	}
-	for i := len(back) - 1; i >= 0; i-- {
-		nodes = append(nodes, back[i])
-	}
-	return nodes, more
+	slices.Reverse(back)
+	return back
 }

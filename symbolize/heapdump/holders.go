@@ -28,11 +28,12 @@ const (
 	Garbage   State = "garbage"    // no path from any GC root; its cleaner frees the memory at a garbage collection
 	ByPool    State = "pool"       // its pool has it in its books; no application need hold it
 	ByCleaner State = "cleaner"    // the JVM's cleaners have it, in order to free its memory
+	View      State = "view"       // shows memory of another buffer, which counts in its place
 	Released  State = "released"   // given back to its pool, and not in use
 	Unknown   State = "not proven" // see Holders.Unproven
 )
 
-var stateOrder = []State{Held, Dropped, Garbage, Unknown, ByPool, ByCleaner, Released}
+var stateOrder = []State{Held, Dropped, Garbage, Unknown, ByPool, ByCleaner, View, Released}
 
 // Group is the objects of one class and state, of Held ones those with the same owner.
 type Group struct {
@@ -48,7 +49,7 @@ type Group struct {
 type Step struct {
 	Class string
 	Field string
-	Times int // how many like it follow one another
+	Times int // how many of its class follow one another; of more than two, Field is the first one's
 }
 
 // Pool is what Netty's pools say of their chunks in the ranges, in bytes.
@@ -112,19 +113,16 @@ func (d *dump) groupUnproven() {
 // steps is the sample path of a group, equal steps in one.
 func (d *dump) steps(g *group) []Step {
 	var steps []Step
-	for i, node := range g.sample {
-		s := Step{Class: "a class", Times: 1}
-		if c := d.g.class[node]; c != none {
+	for _, h := range g.sample {
+		s := Step{Class: "a class", Times: 1 + h.run}
+		if c := d.g.class[h.node]; c != none {
 			s.Class = d.order[c].name
 		}
-		if i+1 < len(g.sample) {
-			s.Field = d.paths[edge{d.g.ids[node], d.g.ids[g.sample[i+1]]}]
-		}
-		if g.more > 0 && i == len(g.sample)-maxPath {
-			steps = append(steps, Step{Times: g.more})
+		if h.next != none {
+			s.Field = d.paths[edge{d.g.ids[h.node], d.g.ids[h.next]}]
 		}
 		if last := len(steps) - 1; last >= 0 && s.Field != "" && steps[last].Class == s.Class && steps[last].Field == s.Field {
-			steps[last].Times++
+			steps[last].Times += s.Times
 			continue
 		}
 		steps = append(steps, s)

@@ -23,7 +23,8 @@ func (d *dump) look(c *class, id uint64, data []byte) bool {
 		d.pooled = append(d.pooled, o)
 		return true
 	case s.address >= 0:
-		o := object{id: id, class: c, addr: long(data, s.address), cleaned: d.ref(data, s.cleaner) != 0}
+		o := object{id: id, class: c, addr: long(data, s.address), cleaned: d.ref(data, s.cleaner) != 0,
+			view: d.ref(data, s.att) != 0 || d.ref(data, s.segment) != 0}
 		if s.wide {
 			o.length = long(data, s.length)
 		} else {

@@ -31,6 +31,7 @@ var (
 	chunkName    = regexp.MustCompile(`(^|\.)buffer\.PoolChunk$`)
 	byteBufName  = regexp.MustCompile(`(^|\.)buffer\.AbstractByteBuf$`)
 	pooledName   = regexp.MustCompile(`(^|\.)buffer\.PooledByteBuf$`)
+	recyclerName = regexp.MustCompile(`(^|\.)util\.Recycler(\$|$)`) // keeps what was given back, and what that still refers to
 	bookkeepName = regexp.MustCompile(`^(java\.nio|sun\.nio\.ch)\..*(Deallocator|Unmapper)$`)
 )
 
@@ -61,6 +62,9 @@ func traitsOf(c *class) (t traits) {
 			}
 		}
 	}
+	if recyclerName.MatchString(c.name) {
+		t |= isPool
+	}
 	if bookkeepName.MatchString(c.name) {
 		t |= isBookkeep
 	}
@@ -75,13 +79,14 @@ type shape struct {
 	chunk, within   int // of a pooled buffer: its chunk, and where in it
 	memory, free    int // of a chunk: its buffer, and how many bytes of it are free
 	cleaner         int // of a java.nio buffer: who frees it
+	att, segment    int // and whose memory it shows, if it is not its own
 	name            int // of a thread, or value of a string
 }
 
 // shapeOf finds the fields of a class that is known. What is not found stays -1, and the object is one like any other.
 func (d *dump) shapeOf(c *class) shape {
 	const typeInt = 10
-	s := shape{-1, -1, false, 1, -1, -1, -1, -1, -1, -1}
+	s := shape{-1, -1, false, 1, -1, -1, -1, -1, -1, -1, -1, -1}
 	switch t := c.traits; {
 	case t&isChunk != 0:
 		s.memory, s.length, s.free = d.offset(c, "memory", typeObject), d.offset(c, "chunkSize", typeInt), d.offset(c, "freeBytes", typeInt)
@@ -92,6 +97,7 @@ func (d *dump) shapeOf(c *class) shape {
 		s.address, s.length = d.offset(c, "memoryAddress", typeLong), d.offset(c, "capacity", typeInt)
 	case t&isBuffer != 0:
 		s.address, s.length, s.cleaner = d.offset(c, "address", typeLong), d.offset(c, "capacity", typeInt), d.offset(c, "cleaner", typeObject)
+		s.att, s.segment = d.offset(c, "att", typeObject), d.offset(c, "segment", typeObject)
 		s.unit = elementSize(c.name)
 	case t&isSegment != 0:
 		s.address, s.length, s.wide = d.offset(c, "min", typeLong), d.offset(c, "length", typeLong), true

@@ -15,7 +15,8 @@ import (
 type HeapDumpOptions struct {
 	// Live lets the JVM do a full garbage collection first and dump what is left. Else garbage that has not been collected is in the dump, too.
 	Live bool
-	// Bytes is how large the dump may become: what the heap holds. There must be room for it.
+	// Bytes is what the heap holds. There must be room for a dump of it, which is up to twice as large: references take 8 bytes
+	// there, and each object 25 more.
 	Bytes uint64
 	// Dir is where the JVM shall write it, as the JVM sees it. "": in its /tmp, its /var/tmp or its working directory, the first that will do.
 	Dir string
@@ -105,14 +106,14 @@ func hasRoom(dir *os.File, bytes uint64) error {
 	if err := unix.Fstatfs(int(dir.Fd()), &st); err != nil {
 		return err
 	}
-	free := st.Bavail * uint64(st.Bsize)
+	free, need := st.Bavail*uint64(st.Bsize), 2*bytes+bytes/8+64<<20
 	switch {
 	case st.Flags&unix.ST_RDONLY != 0:
 		return errors.New("mounted read-only")
 	case st.Type == unix.TMPFS_MAGIC, st.Type == unix.RAMFS_MAGIC:
 		return errors.New("a file system in memory, where the dump would count as memory of the JVM's container")
-	case free < bytes+bytes/8+64<<20:
-		return fmt.Errorf("%d MiB free, for a dump of up to %d MiB", free>>20, (bytes+bytes/8)>>20)
+	case free < need:
+		return fmt.Errorf("%d MiB free, for a dump of up to %d MiB", free>>20, need>>20)
 	}
 	return nil
 }
