@@ -64,8 +64,12 @@ func (t *peekText) head() {
 	if never := p.Total - p.Resident - p.Swapped - p.Unseen; never > 0 {
 		rest = append(rest, report.Size(never*size)+" never touched")
 	}
-	text := fmt.Sprintf("%s of %s pages of %d B: %s mapped, %s", report.Exact(uint64(p.Read)), report.Exact(p.Resident),
-		p.Size, report.Size(p.Total*size), strings.Join(rest, ", "))
+	mapped := "mapped"
+	if n := len(t.Memory.Mappings); n > 1 {
+		mapped = fmt.Sprintf("in %d ranges", n)
+	}
+	text := fmt.Sprintf("%s of %s pages of %d B: %s %s, %s", report.Exact(uint64(p.Read)), report.Exact(p.Resident),
+		p.Size, report.Size(p.Total*size), mapped, strings.Join(rest, ", "))
 	if p.Skipped > 0 {
 		text += fmt.Sprintf("; %d could not be read", p.Skipped)
 	}
@@ -150,7 +154,10 @@ func distance(d time.Duration) string {
 	if d.Abs() < 10*time.Second {
 		unit = 10 * time.Millisecond
 	}
-	if d < 0 {
+	switch {
+	case d.Abs() < 10*time.Millisecond:
+		return "as it was mapped"
+	case d < 0:
 		return fmt.Sprintf("%v before it was mapped", -d.Round(unit))
 	}
 	return fmt.Sprintf("%v after it was mapped", d.Round(unit))
