@@ -106,6 +106,7 @@ func readArena(v *view, rows []row, addr, head uint64, main bool) (*arena, error
 		if fits, err := a.readTop(v); err != nil || fits && a.plausible() {
 			return a, err
 		}
+		clear(v.known) // its top may have moved to a page that was not in memory before
 	}
 	return nil, nil
 }

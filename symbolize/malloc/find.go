@@ -101,7 +101,7 @@ func scanData(v *view, rows []row, base uint64, data []byte) ([]*arena, error) {
 				return arenas, err
 			}
 		}
-		unfit = fmt.Errorf("%w: libc's data has bins of malloc, but no arenas that fit (a heap size of its own, glibc.malloc.hugetlb?)", ErrForeign)
+		unfit = fmt.Errorf("%w: libc's data has bins of malloc, but no arenas that fit (heaps of another size, glibc.malloc.hugetlb?), or they change faster than they can be read", ErrForeign)
 		at += 16 * binCount // the next pairs belong to the same bins
 	}
 	return nil, unfit

@@ -7,11 +7,15 @@ type list struct {
 	near   bool   // its blocks are small: the next one is often in the same page
 	head   uint64 // of a bin: itself, seen as a block; of a fast list 0
 	at     uint64 // the block to be read next; head: the end
+	anew   bool   // at is to be read first
 	prev   uint64 // the block read before, or head
 	before uint64 // the one before that; 0: not known
 	blocks []block
 	bytes  uint64
+	best   []block // the most that an earlier attempt found
 	failed int
+	absent int    // of failed: a block was not in memory
+	stuck  int    // after how many blocks it went one back the last time: there it does not do so again
 	why    string // why it ended early
 
 	// What was read last of the process's memory, from base on: the next block is often near.
@@ -46,7 +50,15 @@ func (a *arena) fastList(i int) *list {
 func (a *arena) fastWord(i int) int { return 8*i - topBefore - fastBytes }
 
 // done reports whether the walk is over.
-func (l *list) done() bool { return l.why != "" || l.at == l.head }
+func (l *list) done() bool { return l.why != "" || !l.anew && l.at == l.head }
+
+// anchor is where the link to the list's first block is.
+func (l *list) anchor() uint64 {
+	if l.fast >= 0 {
+		return l.a.bins + uint64(l.a.fastWord(l.fast))
+	}
+	return l.head + 16
+}
 
 // window is the memory to be read for the next block: its header, or its page if that may hold more of the list.
 func (l *list) window() (from, n uint64) {
@@ -99,14 +111,16 @@ func (l *list) back() {
 		l.why = changing
 		return
 	}
-	if l.fast < 0 && l.before != 0 && l.prev != l.head {
+	if n := len(l.blocks); l.fast < 0 && l.before != 0 && l.prev != l.head && n != l.stuck {
+		l.stuck = n
 		last := l.blocks[len(l.blocks)-1]
 		l.blocks, l.bytes = l.blocks[:len(l.blocks)-1], l.bytes-last.size
 		l.at, l.prev, l.before = l.prev, l.before, 0
 		return
 	}
-	l.at, l.prev, l.before, l.blocks, l.bytes = 0, l.head, 0, l.blocks[:0], 0
-	if l.fast >= 0 {
-		l.at = l.a.word(l.a.fastWord(l.fast))
+	if len(l.blocks) > len(l.best) {
+		l.blocks, l.best = l.best, l.blocks
 	}
+	l.stuck = 0
+	l.anew, l.prev, l.before, l.blocks, l.bytes = true, l.head, 0, l.blocks[:0], 0
 }

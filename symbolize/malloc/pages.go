@@ -43,6 +43,13 @@ func (v *view) resident(addr uint64) (bool, error) {
 	return err == nil && k[addr/pageSize%spread], err
 }
 
+// forget has the residency of pages asked anew: a page may come.
+func (v *view) forget(addrs ...uint64) {
+	for _, addr := range addrs {
+		delete(v.known, addr/pageSize/spread)
+	}
+}
+
 // bytesAt returns n bytes at addr; false if a page of them is not in memory or not readable.
 func (v *view) bytesAt(addr uint64, n int) ([]byte, bool, error) {
 	if v.late() {

@@ -76,7 +76,39 @@ func check(t *testing.T, moment string, r *Report, want []held) {
 	}
 }
 
-// A program that frees and allocates all the time is read too, within what it can hold.
+// Threads that free and take blocks all the time are read too: what is said to be used is about what they hold, and where the
+// lists change too fast that is said.
+func TestListsThatChangeAreRead(t *testing.T) {
+	for _, c := range []struct {
+		name, args string
+		whole      int // percent of the arenas that must be read to the end
+	}{{"at full speed", "3 2000 100 20000 -1", 0}, {"10,000 times a second", "3 2000 100 20000 -2", 80}} {
+		t.Run(c.name, func(t *testing.T) {
+			p, said := start(t, build(t), c.args)
+			whole, all := 0, 0
+			for began := time.Now(); time.Since(began) < 2*time.Second; {
+				r := mustRead(t, p.pid)
+				if len(r.Arenas) != len(said) {
+					t.Fatalf("%d arenas, want %d", len(r.Arenas), len(said))
+				}
+				for _, a := range r.Arenas[1:] {
+					if all++; a.Incomplete == "" {
+						whole++
+					}
+					// 2,000 blocks of 10,000 bytes in the mean.
+					if used := int64(a.Committed) - int64(a.Free); used < 15e6 || used > 30e6 || a.Trimmable+a.TopResident > a.Free {
+						t.Errorf("%d bytes used, %+v", used, a)
+					}
+				}
+			}
+			t.Logf("%d of %d arenas were read to the end", whole, all)
+			if 100*whole < c.whole*all {
+				t.Errorf("only %d of %d arenas were read to the end", whole, all)
+			}
+		})
+	}
+}
+
 func TestTheReaderTouchesNothing(t *testing.T) {
 	p, _ := start(t, build(t), "2 3000 100 30000 7")
 	before := anon(t, p.pid)

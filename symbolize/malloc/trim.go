@@ -11,6 +11,9 @@ import (
 func merge(a *arena) (runs []block, top block) {
 	var all []block
 	for _, l := range a.lists {
+		if l.why != "" && len(l.best) > len(l.blocks) {
+			l.blocks = l.best
+		}
 		all = append(all, l.blocks...)
 	}
 	slices.SortFunc(all, func(x, y block) int {

@@ -2,8 +2,9 @@ package malloc
 
 import "time"
 
-// together is how many lists are walked at once: each step of them all is one system call.
-const together = 128
+// together is how many lists are walked at once: each step of them all is one system call. More would hardly be faster
+// (a system call costs less than each of its reads), and the more there are, the longer each list has to change between two steps.
+const together = 4
 
 // walker walks lists.
 type walker struct {
@@ -49,9 +50,9 @@ func giveUp(lists []*list, why string) {
 // step reads what the lists need next, and goes on as far as that leads. It returns those that are not done.
 func (w *walker) step(active []*list) ([]*list, error) {
 	var requests []request
-	var asked []*list
+	var asked, rest []*list
 	for _, l := range active {
-		if l.at == 0 && l.fast < 0 { // begun anew
+		if l.anew {
 			if err := w.reread(l); err != nil {
 				return nil, err
 			}
@@ -60,14 +61,23 @@ func (w *walker) step(active []*list) ([]*list, error) {
 			continue
 		}
 		from, n := l.window()
-		for _, addr := range [...]uint64{from, from + n - 1} {
-			if in, err := w.v.resident(addr); err != nil {
-				return nil, err
-			} else if !in {
-				l.why = swapped
-			}
+		in, err := w.v.resident(from)
+		if in && err == nil {
+			in, err = w.v.resident(from + n - 1)
 		}
-		if l.why != "" {
+		if err != nil {
+			return nil, err
+		}
+		if !in {
+			w.v.forget(from, from+n-1)
+			if l.absent++; l.absent > tries {
+				l.why = swapped
+			} else {
+				l.back()
+			}
+			if !l.done() {
+				rest = append(rest, l)
+			}
 			continue
 		}
 		l.base, l.page = from, w.buffer()[:n]
@@ -76,7 +86,6 @@ func (w *walker) step(active []*list) ([]*list, error) {
 	if err := w.v.readAll(requests); err != nil {
 		return nil, err
 	}
-	rest := active[:0]
 	for i, l := range asked {
 		n := len(l.blocks)
 		if requests[i].ok {
@@ -94,13 +103,14 @@ func (w *walker) step(active []*list) ([]*list, error) {
 	return rest, nil
 }
 
-// reread begins a bin anew with what its head is now.
+// reread begins a list anew with what its first block is now.
 func (w *walker) reread(l *list) error {
-	link, ok, err := w.v.bytesAt(l.head+16, 8)
+	link, ok, err := w.v.bytesAt(l.anchor(), 8)
 	if err != nil || !ok {
 		l.why = changing
 		return err
 	}
+	l.anew = false
 	if l.at = le64(link); l.at != l.head && !l.a.owns(block{l.at, minBlock}) {
 		l.why = changing
 	}

@@ -1,31 +1,51 @@
 // Frees known blocks in known arenas, says what malloc itself holds of them, and trims on request.
 // usage: arenas THREADS BLOCKS LEAST MOST KEEP
 // Each thread, and the main one, takes BLOCKS blocks of LEAST to MOST bytes, writes all of them, and frees all but each KEEP-th
-// (0: all). Then malloc_info(3) is printed. Each line on standard input has it trim and print again.
+// (0: all; -1: the threads free and take one block after the other for ever; -2: some 10,000 a second). Then malloc_info(3) is printed. Each line on standard input has it trim and print again.
 #include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static long blocks, least, most, keep;
 static pthread_barrier_t done;
 
-static void work(unsigned long seed) {
+static size_t size(unsigned long *seed) {
+	*seed = *seed * 6364136223846793005UL + 1442695040888963407UL;
+	return least + (*seed >> 33) % (most - least + 1);
+}
+
+static void busy(char **b, unsigned long seed) {
+	pthread_barrier_wait(&done);
+	for (;;) {
+		size_t n = size(&seed);
+		long i = n * 31 % blocks;
+		free(b[i]);
+		b[i] = malloc(n);
+		b[i][0] = 1;
+		if (keep == -2)
+			usleep(50);
+	}
+}
+
+static void work(unsigned long seed, int is_main) {
 	char **b = malloc(blocks * sizeof *b);
 	for (long i = 0; i < blocks; i++) {
-		seed = seed * 6364136223846793005UL + 1442695040888963407UL;
-		size_t n = least + (seed >> 33) % (most - least + 1);
+		size_t n = size(&seed);
 		b[i] = malloc(n);
 		memset(b[i], 0x5a, n);
 	}
+	if (keep < 0 && !is_main)
+		busy(b, seed);
 	for (long i = 0; i < blocks; i++)
 		if (keep == 0 || i % keep)
 			free(b[i]);
 }
 
 static void *thread(void *arg) {
-	work((unsigned long)arg);
+	work((unsigned long)arg, 0);
 	pthread_barrier_wait(&done);
 	pthread_barrier_wait(&done); // never comes
 	return arg;
@@ -46,7 +66,7 @@ int main(int argc, char **argv) {
 		if (pthread_create(&t, NULL, thread, (void *)(i + 1)))
 			return 1;
 	}
-	work(0);
+	work(0, 1);
 	pthread_barrier_wait(&done);
 	char line[16];
 	do {
