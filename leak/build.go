@@ -165,6 +165,7 @@ func (b *builder) build(f Facts) {
 	b.categories(&f)
 	b.likelyPools()
 	b.look()
+	b.grew()
 	b.books()
 	b.growth()
 	b.suspects()

@@ -16,6 +16,7 @@ type CategoryUse struct {
 	Swap      *uint64 `json:"swap"`
 	Huge      *uint64 `json:"huge"`
 	Unread    uint64  `json:"unread"`
+	Grew      *int64  `json:"grew"` // committed bytes acquired under trace: now less half-way through; nil: too short to tell
 }
 
 // Books sets what the kernel counts of a process against what the categories

@@ -41,10 +41,57 @@ func (t *screen) verdicts(e *leak.Entry) {
 	if more := len(e.Suspects) - maxSuspects; more > 0 {
 		t.label("", "and "+plural(uint64(more), "suspect"))
 	}
+	if len(e.Suspects) > 0 {
+		if text := notIt(e); text != "" {
+			t.label("NOT IT", text)
+		}
+	}
 	for i := range e.Retained {
 		r := &e.Retained[i]
 		t.label("KEPT", fmt.Sprintf("%s free in %s, not leaked: %s", mebibytes(r.Bytes, 0), r.Category, strings.Join(r.Why, "; ")))
 	}
+}
+
+// notIt says what it is not: the categories that are no suspect's and did not grow.
+func notIt(e *leak.Entry) string {
+	suspect := map[string]bool{}
+	for i := range e.Suspects {
+		suspect[value(e.Suspects[i].Category)] = true
+	}
+	var still []string
+	if h := heapOf(e); h != "" && !suspect[leak.JavaHeap] {
+		still = append(still, h)
+	}
+	for i := range e.Categories {
+		c := &e.Categories[i]
+		if c.Grew == nil || suspect[c.Category] || c.Category == leak.JavaHeap || c.Category == leak.Other {
+			continue
+		}
+		if *c.Grew <= max(1<<20, int64(c.Committed/50)) {
+			still = append(still, c.Category)
+		}
+	}
+	if len(still) == 0 {
+		return ""
+	}
+	return strings.Join(still, ", ") + ": flat"
+}
+
+// heapOf is the Java heap in words, "" where it is not known or grew.
+func heapOf(e *leak.Entry) string {
+	if e.JVM == nil || e.JVM.Heap == nil || e.JVM.Heap.Used == nil {
+		return ""
+	}
+	h := e.JVM.Heap
+	for i := range e.Categories {
+		if c := &e.Categories[i]; c.Category == leak.JavaHeap && c.Grew != nil && *c.Grew > max(1<<20, int64(c.Committed/50)) {
+			return ""
+		}
+	}
+	if h.Max == nil {
+		return "heap " + size(*h.Used)
+	}
+	return fmt.Sprintf("heap %s of %s", size(*h.Used), size(*h.Max))
 }
 
 // suspect writes one suspect: what, how fast, until when, and why.
