@@ -30,8 +30,9 @@ type group struct {
 }
 
 const (
-	maxGroups   = 384        // with a track of their own, of one space
-	sampleEvery = int64(1e9) // of 10,000 rows; of more, less often
+	maxGroups   = 384          // with a track of their own, of one space
+	sampleEvery = int64(250e6) // at most so often
+	sampleRow   = int64(100e3) // and so long for each row: looking at it takes a four-hundredth of that
 	groupAge    = int64(600e9)
 )
 
@@ -123,7 +124,7 @@ func (s *Space) sample(b *builder, at int64, full bool) map[kind]*sums {
 		}
 		return true
 	})
-	s.sampleNext = at + sampleEvery*max(1, rows/10_000)
+	s.sampleNext = at + max(sampleEvery, rows*sampleRow)
 	if s.groups == nil {
 		s.groups = map[kind]*group{}
 	}

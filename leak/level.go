@@ -188,3 +188,15 @@ func (l *level) survives(since, now int64) float64 {
 	}
 	return min(float64(l.here[i].v)/float64(held), 1)
 }
+
+// drawdown is the most by which l ever fell below what it had been, from an instant on.
+func (l *level) drawdown(since int64) uint64 {
+	var peak, most uint64
+	for i, v := range l.v {
+		if l.at[i] >= since {
+			peak = max(peak, v)
+			most = max(most, peak-v)
+		}
+	}
+	return most
+}

@@ -107,14 +107,15 @@ func stepwise(l *level, up []rise, d demands, since, now int64) shape {
 		}
 	}
 	g, steps := st.growth()
-	if beyond < 2 || bytes < d.bytes || st[len(st)-1].end-st[0].start < max(d.span, longSpan) {
+	if beyond < 2 || bytes < max(d.bytes, 2*l.drawdown(st[0].start)) || st[len(st)-1].end-st[0].start < max(d.span, longSpan) {
 		return shape{}
 	}
 	period := time.Duration(steps.PeriodNS)
 	s := shape{form: staircase, growth: g, steps: steps, stairs: st, since: st[0].start, rises: len(st), even: st.evenness()}
 	made, kept := st.foretold(now)
 	switch {
-	case len(st) >= 5 && period >= 5*time.Second && 5*kept >= 3*made:
+	case made >= 3 && 2*kept < made: // they come as they like
+	case (len(st) >= 5 && period >= 5*time.Second || len(st) >= leakRises && st[len(st)-1].end-st[0].start >= leakSpan) && 5*kept >= 3*made:
 		s.verdict = leaking
 	case len(st) >= 6 || st.bursty() && period >= 5*time.Second:
 		s.verdict = growing
@@ -197,7 +198,7 @@ func window(l *level, all []turn, up []rise, d demands, from, since, now int64) 
 	s := shape{form: steady, since: up[0].at}
 	e := weigh(up, now)
 	s.rises, s.even = e.calls, 1-e.early
-	if e.bytes < d.bytes || e.span < d.span || !e.goesOn(now) {
+	if e.bytes < max(d.bytes, 2*l.drawdown(s.since)) || e.span < d.span || !e.goesOn(now) {
 		return shape{}
 	}
 	switch {
