@@ -53,6 +53,16 @@ func playPages() error {
 			say("given-back", m, 700)
 			return unix.Madvise(m[100*pageSize:400*pageSize], unix.MADV_DONTNEED)
 		}),
+		private(6000, func(m []byte) error { // regions as many as no multiple of a buffer's
+			touch(m, 0, 2*1500, 2)
+			say("many-regions", m, 1500)
+			return nil
+		}),
+		private(8200, func(m []byte) error {
+			touch(m, 0, 2*4096, 2)
+			say("regions-by-whole-buffers", m, 4096)
+			return nil
+		}),
 		private(20000, func(m []byte) error { touch(m, 19000, 20000, 1); say("more-than-one-look", m, 1000); return nil }),
 		func() error {
 			f, err := os.Open("/proc/self/exe")

@@ -43,15 +43,18 @@ type scanner struct {
 func newScanner(f *os.File) *scanner {
 	for _, guard := range [...]uint64{scanGuard, 0} {
 		s := &scanner{f: f, guard: guard}
-		if _, _, err := s.scan(PageRange{}); err == 0 {
+		if _, err := s.scan(PageRange{}); err == 0 {
 			return s
 		}
 	}
 	return nil
 }
 
-// scan returns the first pages of r, and up to where it looked.
-func (s *scanner) scan(r PageRange) ([]scanRegion, uint64, unix.Errno) {
+// scan returns the first regions of r: all of them, if they are fewer than there is room for.
+//
+// Note: the address where the walk stopped, which the kernel returns too, may
+// be that of its last full buffer although it went on to the end.
+func (s *scanner) scan(r PageRange) ([]scanRegion, unix.Errno) {
 	arg := scanArg{start: r.Start, end: r.End, vecLen: uint64(len(s.found)),
 		vec: uint64(uintptr(unsafe.Pointer(&s.found[0]))), anyOf: scanPresent | scanSwapped,
 		inverted: scanFile, mask: scanFile, // not of a file
@@ -60,14 +63,14 @@ func (s *scanner) scan(r PageRange) ([]scanRegion, uint64, unix.Errno) {
 	n, _, err := unix.Syscall(unix.SYS_IOCTL, s.f.Fd(), pagemapScan, uintptr(unsafe.Pointer(&arg)))
 	runtime.KeepAlive(s)
 	if err != 0 {
-		return nil, 0, err
+		return nil, err
 	}
-	return s.found[:min(int(n), len(s.found))], arg.walkEnd, 0
+	return s.found[:min(int(n), len(s.found))], 0
 }
 
 func (s *scanner) pages(r PageRange, yield func(PageRange, pageState)) error {
 	for r.Start < r.End {
-		found, end, errno := s.scan(r)
+		found, errno := s.scan(r)
 		if errno == unix.EINTR {
 			continue
 		}
@@ -79,10 +82,14 @@ func (s *scanner) pages(r PageRange, yield func(PageRange, pageState)) error {
 				yield(PageRange{f.start, f.end}, state)
 			}
 		}
-		if end <= r.Start { // it must get on
+		if len(found) < len(s.found) {
 			return nil
 		}
-		r.Start = end
+		last := found[len(found)-1].end
+		if last <= r.Start { // it must get on
+			return nil
+		}
+		r.Start = last
 	}
 	return nil
 }

@@ -15,7 +15,17 @@ const (
 	briefLook = 4 * time.Millisecond
 	fullLook  = 800 * time.Millisecond
 	leastLook = 200 * time.Microsecond // of one target
+
+	lookShare = 100 // at intervals, looking takes one hundredth of the time: tens of thousands of rows cost by their number
 )
+
+// looked is the last look at the pages of a target.
+type looked struct {
+	pages  []leak.Pages
+	memory *leak.Memory
+	at     time.Time
+	took   time.Duration
+}
 
 // briefWalk is the resident size up to which the kernel is asked at every
 // interval to count a process page by page: 5 ms a GiB.
@@ -27,7 +37,16 @@ func (s *session) memoryFacts(t *target, f *leak.Facts, brief bool) {
 	if brief {
 		look, walk = briefLook, briefWalk
 	}
-	f.Pages, f.Memory = s.pagesOf(t, f.Regions, max(leastLook, look/time.Duration(max(len(s.targets), 1))))
+	begin := time.Now()
+	if !brief || begin.Sub(t.looked.at) > lookShare*t.looked.took {
+		t.looked.pages, t.looked.memory = s.pagesOf(t, f.Regions, max(leastLook, look/time.Duration(max(len(s.targets), 1))))
+		t.looked.at, t.looked.took = time.Now(), time.Since(begin)
+	}
+	f.Pages = t.looked.pages
+	if t.looked.memory != nil {
+		m := *t.looked.memory
+		f.Memory = &m
+	}
 	r, err := symbolize.ReadResidencyWithin(t.sp.PID(), walk)
 	if err != nil { // it has ended since, and with it its pages
 		f.Pages, f.Memory = nil, nil

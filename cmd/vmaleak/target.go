@@ -27,6 +27,7 @@ type target struct {
 	arenas       mallocOf
 	pager        *symbolize.Pager
 	noPages      bool // they cannot be read
+	looked       looked
 
 	mappings, rows int64 // as the kernel counted last, and how many rows the ledger had then
 	ended          bool
