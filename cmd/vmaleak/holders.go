@@ -189,10 +189,13 @@ func dumpHeap(ctx context.Context, e env, pid int, heap uint64, c *choice, o *ho
 		return nil, cost, err
 	}
 	defer client.Close()
-	e.say("the JVM stops now until its heap is written: %s, %s", report.Size(heap), dumpTime(heap))
+	e.say("the JVM is asked to write its heap, %s, and stops until that is done: %s", report.Size(heap), dumpTime(heap))
 	began := time.Now()
 	f, err := client.HeapDump(ctx, jvm.HeapDumpOptions{Live: o.live, Bytes: heap, Dir: o.dir})
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, cost, fmt.Errorf("holders: interrupted: nothing is left of the dump; a JVM that was writing it runs on when that is done: %w", ctx.Err())
+	case err != nil:
 		return nil, cost, err
 	}
 	defer f.Close()
@@ -212,10 +215,10 @@ func dumpHeap(ctx context.Context, e env, pid int, heap uint64, c *choice, o *ho
 	return found, cost, err
 }
 
-// dumpTime is how long a heap takes to be written, by what was measured: 100 to 500 MB/s.
+// dumpTime is how long a heap takes to be written, by what was measured: 70 to 500 MB a second.
 func dumpTime(heap uint64) string {
 	seconds := func(perSecond uint64) time.Duration { return time.Duration(heap/(perSecond>>10)) * time.Second >> 10 }
-	least, most := seconds(500<<20), seconds(100<<20)
+	least, most := seconds(500<<20), seconds(70<<20)
 	if most < time.Second {
 		return "less than a second"
 	}

@@ -2,7 +2,6 @@ package jvm
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -24,7 +23,7 @@ type HeapDumpOptions struct {
 
 // heapDirFormat and heapFile are the names of what a heap dump needs for as long as it is written.
 const (
-	heapDirFormat = ".vmaleak-heap-%s"
+	heapDirPrefix = ".vmaleak-heap-"
 	heapFile      = "heap.hprof"
 )
 
@@ -44,6 +43,7 @@ func (c *Client) HeapDump(ctx context.Context, opt HeapDumpOptions) (*os.File, e
 		return nil, err
 	}
 	defer place.dir.Close()
+	removeStaleHeaps(place.dir)
 	made, err := newHeapDir(place, s)
 	if err != nil {
 		return nil, fault(c.p.pid, err, "make a directory for the dump in its %s", place.name)
@@ -132,81 +132,4 @@ func (p *process) openDir(name string) (*os.File, error) {
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), name), nil
-}
-
-// heapDir is a directory made for one dump.
-type heapDir struct {
-	parent, dir *os.File
-	name        string
-}
-
-func newHeapDir(where place, s status) (*heapDir, error) {
-	d := &heapDir{parent: where.dir, name: fmt.Sprintf(heapDirFormat, rand.Text())}
-	if err := unix.Mkdirat(int(d.parent.Fd()), d.name, 0o700); err != nil {
-		return nil, err
-	}
-	fd, err := unix.Openat(int(d.parent.Fd()), d.name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err == nil {
-		d.dir = os.NewFile(uintptr(fd), d.name)
-		if s.euid != os.Geteuid() || s.egid != os.Getegid() {
-			err = d.dir.Chown(s.euid, s.egid)
-		}
-	}
-	if err != nil {
-		d.remove()
-		return nil, err
-	}
-	return d, nil
-}
-
-// open opens the dump for reading, if it is the JVM's own plain file.
-func (d *heapDir) open(s status) (*os.File, error) {
-	fd, err := unix.Openat(int(d.dir.Fd()), heapFile, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	f, st, err := openRegular(fd, heapFile)
-	switch {
-	case err != nil:
-		return nil, err
-	case f == nil:
-		return nil, errors.New("what stands there is no plain file")
-	case int(st.Uid) != s.euid || st.Nlink != 1:
-		f.Close()
-		return nil, errors.New("what stands there is not the JVM's own file")
-	}
-	return f, nil
-}
-
-// remove removes the directory with all that is in it; a JVM that is at work may make another file meanwhile.
-func (d *heapDir) remove() {
-	for range 10 {
-		if d.dir != nil {
-			names, err := readNames(d.dir)
-			if err != nil {
-				break
-			}
-			for _, name := range names {
-				_ = unix.Unlinkat(int(d.dir.Fd()), name, 0) // what stays is found by rmdir
-			}
-		}
-		if err := unix.Unlinkat(int(d.parent.Fd()), d.name, unix.AT_REMOVEDIR); !errors.Is(err, unix.ENOTEMPTY) {
-			break
-		}
-	}
-	if d.dir != nil {
-		d.dir.Close()
-	}
-}
-
-// readNames reads a directory from its beginning, a few thousand names at most.
-func readNames(dir *os.File) ([]string, error) {
-	if _, err := dir.Seek(0, 0); err != nil {
-		return nil, err
-	}
-	names, err := dir.Readdirnames(4096)
-	if len(names) == 0 {
-		return nil, nil // io.EOF
-	}
-	return names, err
 }

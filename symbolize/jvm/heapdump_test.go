@@ -3,9 +3,11 @@ package jvm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -128,4 +130,49 @@ func TestHeapDumpThatIsGivenUpLeavesNothingBehind(t *testing.T) {
 		t.Error(err)
 	}
 	noDump(t, dir)
+}
+
+func TestHeapDumpRemovesWhatAKilledOneLeft(t *testing.T) {
+	p := startJVM(t, mustJava(t, "temurin-25-jdk-amd64"), targetOptions{})
+	c := mustDial(t, p.pid, Options{Start: true})
+	dir := t.TempDir()
+	marker, err := ownMarker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns, err := pidNamespace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := heapDirName(marker) + "OURS"
+	stale := fmt.Sprintf("%s%d-%d-%d-STALE", heapDirPrefix, os.Getpid(), 1, ns) // the same number, another start
+	other := heapDirPrefix + "OTHER"
+	for _, name := range []string{ours, stale, other} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, heapFile), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := c.HeapDump(t.Context(), HeapDumpOptions{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	slices.Sort(left)
+	want := []string{ours, other}
+	slices.Sort(want)
+	if !slices.Equal(left, want) {
+		t.Errorf("left are %q, want %q", left, want)
+	}
+	p.unharmed(t)
 }
