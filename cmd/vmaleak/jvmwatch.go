@@ -157,7 +157,7 @@ func (w *jvmWatch) reading() (*jvmReading, error) {
 		r.regions = regions
 	}
 	heap, err1 := w.vm.HeapUsage()
-	if err1 == nil {
+	if err1 == nil || r.heap.Max == nil { // of a collector that is not known the most is known
 		r.heap = heap
 	}
 	spaces, err2 := w.vm.Spaces()

@@ -3,6 +3,7 @@ package hotspot
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 )
@@ -19,15 +20,26 @@ const (
 // wantedClasses are the ends of names of classes that are looked for: those that count direct memory.
 var wantedClasses = []string{"java/nio/Bits", "jdk/internal/misc/VM", "sun/misc/VM", "PlatformDependent"}
 
+var (
+	errTooManyClasses = errors.New("classes: there are too many to look at in one go")
+	errLoaders        = errors.New("class loaders: one was removed while they were looked at")
+)
+
+// found is a class that was looked for.
+type found struct {
+	name   string // internal
+	loader uint64 // 0 in JDK 8
+}
+
 // classGraph is what was found among the classes of all loaders. They are many, and new ones come before the older ones of
 // their loader: each look goes through what is new.
 type classGraph struct {
-	newest  map[uint64]uint64 // of each loader (ClassLoaderData), the class that was loaded last
-	wanted  map[uint64]string // by class: its internal name
-	low     uint64            // of the classes that are not in the archive of shared ones: the lowest and highest
-	high    uint64
-	chunks  map[uint64]bool // the chunks of metaspace that are known to be in use, by address
-	partial bool            // the last look was cut short
+	newest map[uint64]uint64 // of each loader (ClassLoaderData), the class that was loaded last
+	wanted map[uint64]found  // by class
+	low    uint64            // of the classes that are not in the archive of shared ones: the lowest and highest
+	high   uint64
+	chunks map[uint64]bool // the chunks of metaspace that are known to be in use, by address
+	stamp  [2]uint64       // of JDK 8's dictionary when it was gone through
 }
 
 type graphLayout struct {
@@ -39,8 +51,10 @@ func (vm *VM) graphLayout() (graphLayout, error) {
 	f := vm.find()
 	l := graphLayout{
 		head: f.static("ClassLoaderDataGraph", "_head"), next: f.offset("ClassLoaderData", "_next"),
-		klasses: f.offset("ClassLoaderData", "_klasses"), nextKlass: f.offset("Klass", "_next_link"),
 		name: f.offset("Klass", "_name"), constants: f.offset("InstanceKlass", "_constants"), methods: f.offset("InstanceKlass", "_methods"),
+	}
+	if vm.version.Major > 8 {
+		l.klasses, l.nextKlass = f.offset("ClassLoaderData", "_klasses"), f.offset("Klass", "_next_link")
 	}
 	if err := f.err(); err != nil {
 		return l, err
@@ -73,7 +87,11 @@ func (vm *VM) lookThroughClasses() error {
 	vm.cache.Drop()
 	g := &vm.graph
 	if g.wanted == nil {
-		g.wanted, g.chunks = map[uint64]string{}, map[uint64]bool{}
+		g.newest = map[uint64]uint64{}
+		g.wanted, g.chunks = map[uint64]found{}, map[uint64]bool{}
+	}
+	if vm.version.Major == 8 {
+		return vm.lookThroughDictionary(&l)
 	}
 	loader, err := vm.u64(l.head)
 	if err != nil {
@@ -81,37 +99,35 @@ func (vm *VM) lookThroughClasses() error {
 	}
 	newest := map[uint64]uint64{}
 	begin, left := vm.cache.now(), maxClasses
-	g.partial = false
 	for loader != 0 && len(newest) < maxLoaders {
 		if _, seen := newest[loader]; seen {
-			break // it was removed, and its memory is used for another one
+			return errLoaders // its memory is used for another one
 		}
 		first, err := vm.u64(loader + l.klasses)
 		if err != nil {
-			break // it was removed
+			return fmt.Errorf("%w: %w", errLoaders, err)
 		}
 		newest[loader] = first
 		for klass := first; klass != 0 && klass != g.newest[loader]; left-- {
 			if left == 0 || left%256 == 0 && vm.cache.now()-begin > maxGraph {
-				g.partial = true
-				delete(newest, loader)
-				g.newest = newest
-				return errors.New("classes: there are too many to look at in one go")
+				return errTooManyClasses
 			}
-			if klass, err = vm.lookAt(&l, klass); err != nil {
+			if klass, err = vm.lookAt(&l, loader, klass); err != nil {
 				break
 			}
 		}
+		g.newest[loader] = first
 		if loader, err = vm.u64(loader + l.next); err != nil {
-			break
+			return fmt.Errorf("%w: %w", errLoaders, err)
 		}
 	}
 	g.newest = newest
+	maps.DeleteFunc(g.wanted, func(_ uint64, f found) bool { return newest[f.loader] == 0 }) // unloaded
 	return nil
 }
 
 // lookAt notes what is of interest of one class, and returns the one after it.
-func (vm *VM) lookAt(l *graphLayout, klass uint64) (next uint64, err error) {
+func (vm *VM) lookAt(l *graphLayout, loader, klass uint64) (next uint64, err error) {
 	if klass%word != 0 {
 		return 0, errNoObject
 	}
@@ -124,7 +140,7 @@ func (vm *VM) lookAt(l *graphLayout, klass uint64) (next uint64, err error) {
 		return 0, err
 	}
 	if want, ok := vm.isWanted(name); ok && len(g.wanted) < maxWanted {
-		g.wanted[klass] = want
+		g.wanted[klass] = found{want, loader}
 	}
 	if klass < l.sharedLow || klass >= l.sharedHigh {
 		if g.low == 0 || klass < g.low {

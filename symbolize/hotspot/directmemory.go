@@ -42,8 +42,8 @@ func (vm *VM) DirectMemory() ([]DirectMemory, error) {
 	errs.add("classes", vm.lookThroughClasses())
 	var list []DirectMemory
 	pauses := maxPauses
-	for klass, name := range vm.graph.wanted {
-		read := vm.nettyMemory
+	for klass, f := range vm.graph.wanted {
+		name, read := f.name, vm.nettyMemory
 		switch {
 		case name == "java/nio/Bits":
 			read = vm.bitsMemory
@@ -116,8 +116,8 @@ func (vm *VM) bitsMemory(klass uint64) (*DirectMemory, error) {
 
 // directLimit is what java.nio.Bits will take for its limit: -XX:MaxDirectMemorySize, or else the largest heap.
 func (vm *VM) directLimit() (uint64, error) {
-	for klass, name := range vm.graph.wanted {
-		if strings.HasSuffix(name, "/VM") {
+	for klass, f := range vm.graph.wanted {
+		if strings.HasSuffix(f.name, "/VM") {
 			mirror, err := vm.mirror(klass)
 			if err != nil {
 				return 0, err

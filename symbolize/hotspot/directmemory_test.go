@@ -54,12 +54,13 @@ func TestDirectMemoryIsCountedExactly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		limit := p.figures("pool", 4)[3] // Parallel's largest heap changes; the limit is what it was at the start
 		checkBits := func(step string) {
 			t.Helper()
 			want := p.figures("pool", 4)
 			d := mustRead(t, vm)["java.nio.Bits"]
-			if !about(d.Used, want[0], 0) || !about(d.Capacity, want[1], 0) || !about(d.Count, want[2], 0) || !about(d.Limit, want[3], 0) {
-				t.Errorf("%s: %s of %s bytes, capacity %s, %s buffers, the VM says %d", step, show(d.Used), show(d.Limit), show(d.Capacity), show(d.Count), want)
+			if !about(d.Used, want[0], 0) || !about(d.Capacity, want[1], 0) || !about(d.Count, want[2], 0) || !about(d.Limit, limit, 0) {
+				t.Errorf("%s: %s of %s bytes, capacity %s, %s buffers, the VM says %d, and %d", step, show(d.Used), show(d.Limit), show(d.Capacity), show(d.Count), want[:3], limit)
 			}
 		}
 		checkBits("before the first buffer")
@@ -83,8 +84,12 @@ func TestDirectMemoryIsCountedExactly(t *testing.T) {
 		checkBits("after collections")
 		p.tell("drop")
 		p.line()
-		if d, ok := mustRead(t, vm)[shadedNetty]; ok && !about(d.Used, 23*16777216, 0) { // unloaded or not: never another number
+		d, ok := mustRead(t, vm)[shadedNetty]
+		if ok && !vm.heap.concurrent { // the others unload when they like
 			t.Errorf("an unloaded Netty counts %s", show(d.Used))
+		}
+		if ok && !about(d.Used, 23*16777216, 0) {
+			t.Errorf("Netty counts %s", show(d.Used))
 		}
 		checkBits("after classes were unloaded")
 	})
