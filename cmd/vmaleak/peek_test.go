@@ -81,6 +81,12 @@ func TestASuspectIsItsMappings(t *testing.T) {
 			t.Errorf("%s: %+v, %v", c.what, got, err)
 		}
 	}
+	e := traced()
+	suspect.Pool = ptr("\x1b[2Jevil")
+	e.Suspects = []leak.Suspect{suspect}
+	if got, err := (&peekOptions{suspect: 1}).choose(nil, space, &known{entry: e}); err != nil || strings.Contains(got.what, "\x1b") {
+		t.Errorf("%q, %v", got.what, err)
+	}
 	o := &peekOptions{suspect: 3}
 	if _, err := o.choose(nil, space, &known{entry: traced(), from: "x.json"}); err == nil || !strings.Contains(err.Error(), "names 0 suspects") {
 		t.Errorf("got %v", err)

@@ -29,7 +29,7 @@ func (o *peekOptions) chooseKnown(space *vma.Space, k *known) (*choice, error) {
 		rows = ofSuspect(e, s)
 		c.what = fmt.Sprintf("suspect %d", o.suspect)
 		if s.Pool != nil {
-			c.what += ", " + *s.Pool
+			c.what += ", " + report.Line(*s.Pool, poolWidth)
 		}
 		if s.Category != nil {
 			c.what += ", " + *s.Category
@@ -46,7 +46,7 @@ func (o *peekOptions) chooseKnown(space *vma.Space, k *known) (*choice, error) {
 		var pool string
 		var size uint64
 		rows, pool, size = largestTraced(e)
-		c.what = fmt.Sprintf("what %s holds", pool)
+		c.what = fmt.Sprintf("what %s holds", report.Line(pool, poolWidth))
 		if size > 0 {
 			c.what += fmt.Sprintf(" in mappings of %s B", report.Exact(size))
 		}
@@ -69,6 +69,9 @@ func (o *peekOptions) chooseKnown(space *vma.Space, k *known) (*choice, error) {
 	}
 	return c, nil
 }
+
+// poolWidth bounds the names of pools, which the target chooses: they are shown in errors too.
+const poolWidth = 64
 
 // ofSuspect is the mappings that a suspect is made of: of its threads, sizes and category, and with its stack if most have that.
 func ofSuspect(e *leak.Entry, s *leak.Suspect) []*leak.Mapping {
