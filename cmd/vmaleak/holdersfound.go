@@ -108,6 +108,9 @@ func (t *holdersText) verdicts(h *heapdump.Holders) {
 	if garbage.n > 0 {
 		t.line("GARBAGE", "%s: %d buffers that no GC root leads to; a garbage collection frees their memory", report.Size(garbage.bytes), garbage.n)
 	}
+	if p := h.Pool; p != nil && p.Size-p.Allocated >= p.Size/10 {
+		t.line("FREE", "%s inside Netty's pool, which keeps its chunks to serve from them again", report.Size(p.Size-p.Allocated))
+	}
 	for _, o := range owners[:min(len(owners), 5)] {
 		if o.bytes == 0 {
 			t.line("HELD", "of a size that is not known by %s: %d %s with an address in it", o.name, o.n, shortJava(o.class))

@@ -112,6 +112,7 @@ type object struct {
 	addr     uint64
 	length   uint64 // 0 unknown
 	chunk    uint64 // of a pooled buffer
+	session  uint64 // of a memory segment
 	released bool   // it was given back to its pool: the address is a memory of former times
 	view     bool   // it shows memory of another one, which it refers to
 	cleaned  bool   // a cleaner frees the memory when the object is gone

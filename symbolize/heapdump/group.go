@@ -55,6 +55,7 @@ func (d *dump) group() {
 	add := func(node uint32) {
 		for _, i := range where[node] {
 			o := &d.found[i]
+			o.cleaned = o.cleaned || d.endsByItself(o.session)
 			key := groupKey{o.class, state(o, w.tiers[node], memory[o.id]), none}
 			if key.state == Held {
 				key.origin = w.origin[node]
@@ -120,6 +121,15 @@ func state(o *object, t tier, pooled bool) State {
 		return Garbage
 	}
 	return Dropped
+}
+
+// endsByItself reports whether a cleaner ends a session of memory segments when nobody refers to it. Only those of Arena.ofAuto do.
+func (d *dump) endsByItself(session uint64) bool {
+	node, ok := d.g.find(session)
+	if !ok || session == 0 || d.g.class[node] == none {
+		return false
+	}
+	return d.order[d.g.class[node]].name == "jdk.internal.foreign.ImplicitSession"
 }
 
 // hop is a node of a path, and the one that it refers to; the last refers to none.

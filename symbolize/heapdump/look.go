@@ -24,7 +24,7 @@ func (d *dump) look(c *class, id uint64, data []byte) bool {
 		return true
 	case s.address >= 0:
 		o := object{id: id, class: c, addr: long(data, s.address), cleaned: d.ref(data, s.cleaner) != 0,
-			view: d.ref(data, s.att) != 0 || d.ref(data, s.segment) != 0}
+			session: d.ref(data, s.session), view: d.ref(data, s.att) != 0 || d.ref(data, s.segment) != 0}
 		if s.wide {
 			o.length = long(data, s.length)
 		} else {

@@ -40,8 +40,8 @@ func eachJDK(t *testing.T, test func(t *testing.T, home string)) {
 	}
 }
 
-// mustDump runs Owners, and returns its dump and where it said that its buffers are.
-func mustDump(t *testing.T, home string, flags ...string) (dump string, where map[string][]Range) {
+// mustDump runs a program of testdata, and returns its dump and where it said that its memory is.
+func mustDump(t *testing.T, home, name string, flags ...string) (dump string, where map[string][]Range) {
 	t.Helper()
 	dir := t.TempDir()
 	run := func(args ...string) string {
@@ -53,11 +53,11 @@ func mustDump(t *testing.T, home string, flags ...string) (dump string, where ma
 		}
 		return string(out)
 	}
-	run("javac", "-encoding", "UTF-8", "-J-XX:TieredStopAtLevel=1", "-d", dir, "testdata/Owners.java")
-	dump = filepath.Join(dir, "owners.hprof")
+	run("javac", "-encoding", "UTF-8", "-J-XX:TieredStopAtLevel=1", "-d", dir, "testdata/"+name+".java")
+	dump = filepath.Join(dir, "heap.hprof")
 	args := append([]string{"java", "-Xmx64m", "-Xint", "--add-opens", "java.base/java.nio=ALL-UNNAMED"}, flags...)
 	where = map[string][]Range{}
-	for line := range strings.Lines(run(append(args, "-cp", dir, "Owners", dump)...)) {
+	for line := range strings.Lines(run(append(args, "-cp", dir, name, dump)...)) {
 		var what string
 		var at, length uint64
 		if n, _ := fmt.Sscan(line, &what, &at, &length); n == 3 {
@@ -116,7 +116,7 @@ func TestFindTellsWhoHoldsABuffer(t *testing.T) {
 	}
 	eachJDK(t, func(t *testing.T, home string) {
 		for _, flags := range [][]string{{"-XX:+UseSerialGC"}, {"-XX:+UseZGC"}, {"-XX:-UseCompressedOops", "-XX:+UseParallelGC"}} {
-			dump, where := mustDump(t, home, flags...)
+			dump, where := mustDump(t, home, "Owners", flags...)
 			for _, tt := range tests {
 				h := mustFind(t, dump, Options{Ranges: where[tt.what]})
 				var all []string
@@ -138,6 +138,27 @@ func TestFindTellsWhoHoldsABuffer(t *testing.T) {
 				if h.Pool != nil {
 					t.Errorf("a pool: %+v", h.Pool)
 				}
+			}
+		}
+	})
+}
+
+func TestFindTellsWhatBecomesOfASegment(t *testing.T) {
+	want := map[string]string{
+		"kept":     "held 1 jdk.internal.foreign.NativeMemorySegmentImpl 10000 B by static Segments.kept:",
+		"auto":     "garbage 1 jdk.internal.foreign.NativeMemorySegmentImpl 20000 B", // its arena has a cleaner
+		"global":   "dropped 1 jdk.internal.foreign.NativeMemorySegmentImpl 30000 B",
+		"unclosed": "dropped 1 jdk.internal.foreign.NativeMemorySegmentImpl 40000 B",
+	}
+	eachJDK(t, func(t *testing.T, home string) {
+		if strings.Contains(home, "java-17") {
+			return // segments came later
+		}
+		dump, where := mustDump(t, home, "Segments")
+		for what, prefix := range want {
+			h := mustFind(t, dump, Options{Ranges: where[what]})
+			if len(h.Groups) == 0 || !strings.HasPrefix(h.Groups[0].String(), prefix) {
+				t.Errorf("%s: %v, want %s", what, h.Groups, prefix)
 			}
 		}
 	})

@@ -80,13 +80,14 @@ type shape struct {
 	memory, free    int // of a chunk: its buffer, and how many bytes of it are free
 	cleaner         int // of a java.nio buffer: who frees it
 	att, segment    int // and whose memory it shows, if it is not its own
+	session         int // of a memory segment: when it ends its memory is freed
 	name            int // of a thread, or value of a string
 }
 
 // shapeOf finds the fields of a class that is known. What is not found stays -1, and the object is one like any other.
 func (d *dump) shapeOf(c *class) shape {
 	const typeInt = 10
-	s := shape{-1, -1, false, 1, -1, -1, -1, -1, -1, -1, -1, -1}
+	s := shape{-1, -1, false, 1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
 	switch t := c.traits; {
 	case t&isChunk != 0:
 		s.memory, s.length, s.free = d.offset(c, "memory", typeObject), d.offset(c, "chunkSize", typeInt), d.offset(c, "freeBytes", typeInt)
@@ -101,6 +102,7 @@ func (d *dump) shapeOf(c *class) shape {
 		s.unit = elementSize(c.name)
 	case t&isSegment != 0:
 		s.address, s.length, s.wide = d.offset(c, "min", typeLong), d.offset(c, "length", typeLong), true
+		s.session = d.offset(c, "scope", typeObject)
 	case t&isBookkeep != 0:
 		s.address, s.length, s.wide = d.offset(c, "address", typeLong), d.offset(c, "size", typeLong), true
 	case t&isThread != 0:
