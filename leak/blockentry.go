@@ -144,7 +144,7 @@ func (b *builder) blockAccount(k blockKey, a *blockSum, since int64) BlockAccoun
 	if st := b.stacks.of(k.stack); st.Stack != nil && st.Task != nil {
 		d.Pool = valid(st.Task)
 	}
-	if k.size != 0 {
+	if a.pool = key(d.Pool); k.size != 0 {
 		d.Size = &k.size
 	}
 	if a.count > 0 {

@@ -13,8 +13,9 @@ import (
 type Block struct {
 	ID        uint64    // of the block that the call gave, unique in its space; 0 if none is followed
 	Gone      [2]uint64 // ids of blocks that are no more, 0 = none
-	Size      uint64    // that was asked for
-	At        int64     // Unix time in nanoseconds
+	Addr      uint64
+	Size      uint64 // that was asked for
+	At        int64  // Unix time in nanoseconds
 	Thread    vma.Thread
 	Stack     uint32 // a ticket, a number of a stack, or 0
 	Failed    bool   // the call was refused
@@ -36,6 +37,7 @@ type blockSum struct {
 	byOthers               uint64 // of freed: by another thread than the one that asked for them
 	first, last, firstLive int64  // when the first and the last block came
 	track                  track
+	pool                   string // as of the last snapshot
 }
 
 func (a *blockSum) give(size uint64, at int64) {
@@ -74,6 +76,7 @@ func (a *blockSum) fold(o *blockSum) {
 
 // block is one that lives. Until its stack is known it is in no account.
 type block struct {
+	addr    uint64
 	size    uint64
 	at      int64
 	thread  vma.Thread
@@ -81,6 +84,8 @@ type block struct {
 	stack   uint32 // of account
 	ticket  uint32
 	mixed   bool // account has not its size, or not even its thread
+	placed  bool // own is known
+	own     bool // it is a mapping of its own
 }
 
 // blocks is the books of blocks of one space.
@@ -136,6 +141,7 @@ func (s *Space) BookBlock(b *Block) {
 	case b.Untracked:
 		k.untracked++
 	case b.ID != 0:
+		s.thread(b.Thread) // its pool is that of its blocks
 		k.give(s, b)
 	}
 	k.mark(at)
@@ -146,7 +152,7 @@ func (k *blocks) give(s *Space, b *Block) {
 	l := s.ledger
 	live := k.live[b.ID]
 	if live == nil {
-		live = &block{size: b.Size, at: b.At, thread: b.Thread}
+		live = &block{addr: b.Addr, size: b.Size, at: b.At, thread: b.Thread}
 		k.live[b.ID] = live
 		k.all.give(b.Size, b.At)
 	} else if live.account == nil {

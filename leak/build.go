@@ -164,6 +164,7 @@ func (b *builder) build(f Facts) {
 	b.mappings()
 	b.categories(&f)
 	b.likelyPools()
+	b.blocks(f.Blocks)
 	b.look()
 	b.grew()
 	b.books()
@@ -172,7 +173,6 @@ func (b *builder) build(f Facts) {
 	if !b.h.Brief {
 		b.series()
 	}
-	b.blocks(f.Blocks)
 	b.e.MallocRegime = b.regimeOf(f.Malloc)
 	b.retained()
 	b.e.Stacks = b.stacks.list()

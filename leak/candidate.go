@@ -141,7 +141,7 @@ func (b *builder) candidates() []*candidate {
 		more, left = b.together(left, of)
 		found = append(found, more...)
 	}
-	return slices.DeleteFunc(found, func(c *candidate) bool { return b.retention(c) })
+	return explained(slices.DeleteFunc(found, func(c *candidate) bool { return b.retention(c) }))
 }
 
 // unite puts candidates together that differ by what of leaves out, where there

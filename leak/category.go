@@ -156,6 +156,9 @@ var mixed string
 
 // categoryPointer is the one pointer to a category's name.
 func categoryPointer(category string) *string {
+	if category == inBlocks {
+		category = MallocArena
+	}
 	for i := range Categories {
 		if Categories[i] == category {
 			return &Categories[i]

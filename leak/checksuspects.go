@@ -28,7 +28,9 @@ func (e *Entry) checkSuspects() error {
 			return fmt.Errorf("suspect %d has no reasons", i)
 		case s.SizeClass.Min > s.SizeClass.Max:
 			return fmt.Errorf("suspect %d: sizes from %d to %d", i, s.SizeClass.Min, s.SizeClass.Max)
-		case s.Outstanding > e.Totals.Outstanding:
+		case s.Blocks && (e.Blocks == nil || s.Outstanding > e.Blocks.Bytes):
+			return fmt.Errorf("suspect %d holds %d bytes in blocks that nobody has", i, s.Outstanding)
+		case !s.Blocks && s.Outstanding > e.Totals.Outstanding:
 			return fmt.Errorf("suspect %d holds %d bytes of %d", i, s.Outstanding, e.Totals.Outstanding)
 		case s.Predictions.Kept > s.Predictions.Made || s.Predictions.Kept < 0:
 			return fmt.Errorf("suspect %d: %d of %d predictions were kept", i, s.Predictions.Kept, s.Predictions.Made)

@@ -124,6 +124,7 @@ func (s *Space) sample(b *builder, at int64, full bool) map[kind]*sums {
 		}
 		return true
 	})
+	rows += s.sampleBlocks(all, full)
 	s.sampleNext = at + max(sampleEvery, rows*sampleRow)
 	if s.groups == nil {
 		s.groups = map[kind]*group{}

@@ -53,7 +53,8 @@ func (b *builder) suspect(c *candidate) Suspect {
 		}
 	}
 	s.PreExisting = b.olderOf(c)
-	if b.read {
+	s.Blocks = k.category == inBlocks
+	if b.read && !s.Blocks {
 		s.Resident = g.memory.whole()
 	}
 	s.Released, _ = b.released(c)
@@ -123,7 +124,7 @@ func (b *builder) indexOf(t *thread) (int, bool) {
 // length is a multiple of c's size. nil where it cannot be told.
 func (b *builder) olderOf(c *candidate) *uint64 {
 	size := c.sums.most
-	if b.h.Source != SourceLive || c.sums.least != size || size < minKind || c.kinds[0].class == 0 {
+	if b.h.Source != SourceLive || c.kinds[0].category == inBlocks || c.sums.least != size || size < minKind || c.kinds[0].class == 0 {
 		return nil
 	}
 	n := new(uint64)
@@ -137,6 +138,9 @@ func (b *builder) olderOf(c *candidate) *uint64 {
 
 // released is how many bytes of c's kinds are released, and by which pools, most first.
 func (b *builder) released(c *candidate) (total uint64, by []share) {
+	if c.kinds[0].category == inBlocks {
+		return b.releasedBlocks(c), nil
+	}
 	kinds := map[kind]bool{}
 	for _, k := range c.kinds {
 		k.category = ""

@@ -21,6 +21,7 @@ type Suspect struct {
 	TIDs              []int      `json:"tids"`
 	Threads           []int      `json:"threads"`
 	Outstanding       uint64     `json:"outstanding"`
+	Blocks            bool       `json:"blocks"` // it is blocks inside malloc's arenas (--malloc): Outstanding is part of Entry.Blocks, not of Totals, and Mappings counts blocks
 	PreExisting       *uint64    `json:"pre_existing"`
 	Resident          *uint64    `json:"resident"`
 	Mappings          uint64     `json:"mappings"`

@@ -53,6 +53,8 @@ func (s *Space) replaced(ev *vma.Event, a *vma.Area) {
 // turnoverOf is the turnover of a kind.
 func (s *Space) turnoverOf(k kind) *turnover {
 	switch {
+	case k.category == inBlocks:
+		return nil
 	case k.category == BrkHeap:
 		return s.turnover[classBrk]
 	case k.category == MallocArena:

@@ -15,7 +15,11 @@ func (b *builder) why(c *candidate, s *Suspect) []string {
 		share := 100 * float64(s.Released) / float64(s.Released+s.Outstanding)
 		released = fmt.Sprintf("%s (%.0f %%) released", inWords(s.Released), share)
 	}
-	why := []string{fmt.Sprintf("%d mapped, %s%s", s.Mappings, released, c.shares())}
+	how := "mapped"
+	if s.Blocks {
+		how = "blocks inside malloc's arenas"
+	}
+	why := []string{fmt.Sprintf("%d %s, %s%s", s.Mappings, how, released, c.shares())}
 	switch c.form {
 	case staircase:
 		line := fmt.Sprintf("%d steps of %s, one every %s", c.steps.Count, inWords(c.steps.Bytes), age(c.steps.PeriodNS))

@@ -109,7 +109,7 @@ func (s *session) Block(sp *tracer.Space, b *tracer.Block) {
 	if t == nil {
 		return
 	}
-	t.books.BookBlock(&leak.Block{ID: b.ID, Gone: b.Gone, Size: b.Size, At: b.Time, Thread: b.Thread, Stack: b.Stack,
+	t.books.BookBlock(&leak.Block{ID: b.ID, Gone: b.Gone, Addr: b.Addr, Size: b.Size, At: b.Time, Thread: b.Thread, Stack: b.Stack,
 		Failed: b.Failed, Untracked: b.Untracked})
 	if b.ID != 0 && t.namer != nil && b.Thread != t.lastSeen {
 		t.lastSeen = b.Thread
@@ -135,7 +135,7 @@ func (s *session) healBlocks(now time.Time) {
 		t.malloc.healed = dropped
 		blocks := make([]leak.Block, len(live))
 		for i, b := range live {
-			blocks[i] = leak.Block{ID: b.ID, Size: b.Size, At: b.Time, Thread: b.Thread}
+			blocks[i] = leak.Block{ID: b.ID, Addr: b.Addr, Size: b.Size, At: b.Time, Thread: b.Thread}
 		}
 		t.books.HealBlocks(blocks, now)
 	}

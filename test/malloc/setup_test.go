@@ -91,7 +91,7 @@ func (k *books) Block(s *tracer.Space, b *tracer.Block) {
 			k.stacks++
 		}
 	}
-	k.spaces[s].BookBlock(&leak.Block{ID: b.ID, Gone: b.Gone, Size: b.Size, At: b.Time, Thread: b.Thread, Stack: b.Stack,
+	k.spaces[s].BookBlock(&leak.Block{ID: b.ID, Gone: b.Gone, Addr: b.Addr, Size: b.Size, At: b.Time, Thread: b.Thread, Stack: b.Stack,
 		Failed: b.Failed, Untracked: b.Untracked})
 }
 
