@@ -98,6 +98,7 @@ type blocks struct {
 	untracked uint64
 	healed    uint64 // found or missing after records were lost
 	tracedAt  int64
+	foldedAt  uint64 // blocks freed until then
 	inherited struct{ count, bytes uint64 }
 }
 
@@ -206,7 +207,8 @@ func (k *blocks) account(key blockKey) (a *blockSum, mixed bool) {
 		return a, false
 	}
 	wanted := key
-	if len(k.accounts) >= maxBlockAccounts {
+	if len(k.accounts) >= maxBlockAccounts && k.all.freed-k.foldedAt >= maxBlockAccounts/8 { // it looks at all
+		k.foldedAt = k.all.freed
 		k.fold(func(a *blockSum) bool { return a.count == 0 })
 	}
 	switch n := len(k.accounts); {
