@@ -152,7 +152,7 @@ func (t *trimmed) run(ctx context.Context, p *symbolize.Process) error {
 	t.TookNS = int64(time.Since(began))
 	if errors.Is(err, jvm.ErrRefused) {
 		version, _ := c.Version(ctx)
-		return fmt.Errorf("trim process %d (%s): its JVM %s has no System.trim_native_heap (it came with JDK 18 and 17.0.9): %w", p.PID, p.Name, version, err)
+		return fmt.Errorf("trim process %d (%s): its JVM %s has no System.trim_native_heap (it came with JDK 18, and with later updates of 11 and 17): %w", p.PID, p.Name, version, err)
 	}
 	if err != nil {
 		return fmt.Errorf("trim process %d (%s): %w; whether it has trimmed is not known", p.PID, p.Name, err)
