@@ -163,7 +163,7 @@ func (b *builder) applications(st *Stack) []string {
 	for i := range st.Frames {
 		f := &st.Frames[i]
 		name := methodOf(f)
-		if name == "" || f.Kind != "java" && f.Kind != "inlined" || ofJDK(name) || strings.HasPrefix(name, "io.netty.") ||
+		if name == "" || f.Kind != "java" && (f.Kind != "inlined" || f.Module != nil) || ofJDK(name) || strings.HasPrefix(name, "io.netty.") ||
 			len(names) > 0 && names[len(names)-1] == name {
 			continue
 		}

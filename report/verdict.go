@@ -215,9 +215,9 @@ func ends(s *leak.Suspect, now *time.Time) string {
 		return fmt.Sprintf("not foretold; %s: %s", l.Name, used(l))
 	}
 	text := "about " + clockOrDate(s.ExhaustedAt, now)
-	if a, b := s.ExhaustedEarliest, s.ExhaustedLatest; a != nil && b != nil {
+	if a, b := s.ExhaustedEarliest, s.ExhaustedLatest; a != nil && b != nil && clockOrDate(a, now) != clockOrDate(b, now) {
 		text += fmt.Sprintf(" (%s to %s)", clockOrDate(a, now), clockOrDate(b, now))
-	} else if a != nil {
+	} else if a != nil && b == nil {
 		text += fmt.Sprintf(" (no sooner than %s)", clockOrDate(a, now))
 	}
 	return text + fmt.Sprintf(", %s: %s", l.Name, used(l))
