@@ -125,6 +125,10 @@ func TestARowFromBeforeTheTraceMayHoldSeveralCategories(t *testing.T) {
 	s := l.Open(Process{PID: 7, Space: "s1", JVM: &JVM{}}, vm, epoch)
 	regions := []Region{{Range: vma.Range{Start: 0x11000000, End: 0x12000000}, Category: Metaspace},
 		{Range: vma.Range{Start: 0x12000000, End: 0x22000000}, Category: JavaHeap}}
+	untold := s.Untold(regions)
+	if want := []vma.Range{{Start: 0x10000000, End: 0x11000000}, {Start: 0x22000000, End: 0x30000000}}; !slices.Equal(untold, want) {
+		t.Errorf("untold are %v, want %v", untold, want)
+	}
 	cuts := s.Cuts(regions)
 	if !slices.IsSortedFunc(cuts, func(a, b vma.Range) int { return int(int64(a.Start) - int64(b.Start)) }) || cuts[len(cuts)-1].End != 0x30000000 {
 		t.Errorf("cuts are %v", cuts)

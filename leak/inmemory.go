@@ -98,3 +98,36 @@ func (s *Space) Cuts(regions []Region) []vma.Range {
 	}
 	return list
 }
+
+// minBlock is the least that malloc maps for itself.
+const minBlock = 128 << 10
+
+// Untold yields the parts of the committed rows of s, in order, of which
+// neither regions nor a stack tell what they are for, and which may hold blocks that malloc mapped for itself.
+func (s *Space) Untold(regions []Region) []vma.Range {
+	var list []vma.Range
+	if s.vm == nil {
+		return list
+	}
+	regions = sorted(regions)
+	add := func(start, end uint64) {
+		if start < end && end-start >= minBlock {
+			list = append(list, vma.Range{Start: start, End: end})
+		}
+	}
+	for a := range s.vm.Exported() {
+		if a.Prot != vma.ProtRead|vma.ProtWrite || a.Kind != vma.Anon || a.Op != 0 && (a.Op != vma.OpMmap || s.ledger.stackOf(a.Stack) != 0) {
+			continue
+		}
+		for len(regions) > 0 && regions[0].End <= a.Start {
+			regions = regions[1:]
+		}
+		at := a.Start
+		for i := 0; i < len(regions) && regions[i].Start < a.End; i++ {
+			add(at, regions[i].Start)
+			at = max(at, regions[i].End)
+		}
+		add(at, a.End)
+	}
+	return list
+}

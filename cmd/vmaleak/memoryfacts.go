@@ -16,6 +16,10 @@ const (
 	fullLook  = 800 * time.Millisecond
 	leastLook = 200 * time.Microsecond // of one target
 
+	fullChunks  = 100 * time.Millisecond
+	briefChunks = 5 * time.Millisecond
+	chunksEvery = time.Minute
+
 	lookShare = 100 // at intervals, looking takes one hundredth of the time: tens of thousands of rows cost by their number
 )
 
@@ -37,6 +41,7 @@ func (s *session) memoryFacts(t *target, f *leak.Facts, brief bool) {
 	if brief {
 		look, walk = briefLook, briefWalk
 	}
+	s.chunkFacts(t, f, brief)
 	begin := time.Now()
 	if !brief || begin.Sub(t.looked.at) > lookShare*t.looked.took {
 		t.looked.pages, t.looked.memory = s.pagesOf(t, f.Regions, max(leastLook, look/time.Duration(max(len(s.targets), 1))))
@@ -60,17 +65,46 @@ func (s *session) memoryFacts(t *target, f *leak.Facts, brief bool) {
 	f.Memory.File, f.Memory.Shmem, f.Memory.Swap = &file, &r.Shmem, &r.Swap
 }
 
+// chunkFacts adds the blocks that malloc mapped for itself in memory of which
+// nothing tells who mapped it: by their headers. Memory from before the trace
+// changes little, hence they are looked for seldom.
+func (s *session) chunkFacts(t *target, f *leak.Facts, brief bool) {
+	if s.openPager(t); t.pager == nil {
+		return
+	}
+	if now := time.Now(); !brief || now.Sub(t.chunksAt) > chunksEvery {
+		look := fullChunks
+		if brief {
+			look = briefChunks
+		}
+		var ranges []symbolize.PageRange
+		for _, r := range t.books.Untold(f.Regions) {
+			ranges = append(ranges, symbolize.PageRange{Start: r.Start, End: r.End})
+		}
+		t.chunksAt, t.chunks = now, nil
+		for _, c := range t.pager.Chunks(t.sp.PID(), ranges, look) {
+			t.chunks = append(t.chunks, leak.Region{Range: vma.Range{Start: c.Start, End: c.End}, Category: leak.MallocChunk})
+		}
+	}
+	f.Regions = slices.Concat(f.Regions, t.chunks)
+}
+
+// openPager opens the pages of a target once.
+func (s *session) openPager(t *target) {
+	if t.pager != nil || t.noPages {
+		return
+	}
+	pager, err := symbolize.OpenPager(t.sp.PID())
+	if err != nil {
+		t.noPages = true
+		s.warn.add("pages", "what is in memory of a process cannot be told: "+err.Error(), 1)
+		return
+	}
+	t.pager = pager
+}
+
 // pagesOf counts the pages of the ledger's rows, and of those that are not the ledger's together.
 func (s *session) pagesOf(t *target, regions []leak.Region, look time.Duration) ([]leak.Pages, *leak.Memory) {
-	if t.pager == nil && !t.noPages {
-		pager, err := symbolize.OpenPager(t.sp.PID())
-		if err != nil {
-			t.noPages = true
-			s.warn.add("pages", "what is in memory of a process cannot be told: "+err.Error(), 1)
-			return nil, nil
-		}
-		t.pager = pager
-	}
 	if t.pager == nil {
 		return nil, nil
 	}

@@ -28,6 +28,8 @@ type target struct {
 	pager        *symbolize.Pager
 	noPages      bool // they cannot be read
 	looked       looked
+	chunks       []leak.Region // blocks that malloc mapped for itself, in memory that nobody told of
+	chunksAt     time.Time
 
 	mappings, rows int64 // as the kernel counted last, and how many rows the ledger had then
 	ended          bool
