@@ -25,11 +25,12 @@ type VM struct {
 	blobs      map[uint64]*blob // by pc
 	blobsOf    uint64           // the generation of pages that they were made from
 
-	flags map[string]flag // nil until one is asked for
-	heap  *heap           // nil until an object is looked at
-	walk  walkLayout
-	cont  contLayout
-	graph classGraph
+	flags  map[string]flag // nil until one is asked for
+	heap   *heap           // nil until an object is looked at
+	walk   walkLayout
+	cont   contLayout
+	graph  classGraph
+	stacks stackList
 
 	findLocals func() (map[string]uint64, error) // nil: there is no file to look in
 	locals     map[string]uint64                 // nil until one is asked for

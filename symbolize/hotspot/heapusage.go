@@ -23,10 +23,7 @@ func (vm *VM) Collector() string {
 	return ""
 }
 
-const (
-	maxRegions    = 1 << 17
-	maxPartitions = 1 << 10
-)
+const maxPartitions = 1 << 10
 
 // HeapUsage returns what the VM says of its heap: Max is what -Xmx gives. Used and Committed are counted by the collector's own
 // books; while the program runs they are of about now.
@@ -96,28 +93,13 @@ func (s *sum) space(typ string, at uint64) {
 	s.committed += end - bottom
 }
 
+// g1 takes G1's own sum, which is without the few regions that are just being filled.
 func (s *sum) g1(heap uint64) {
-	region, manager := "G1HeapRegion", "G1HeapRegionManager"
-	if _, ok := s.vm.table.offset(manager, "_regions"); !ok { // before 23
-		region, manager = "HeapRegion", "HeapRegionManager"
+	holder, typ := heap, "G1CollectedHeap"
+	if _, ok := s.vm.table.offset(typ, "_summary_bytes_used"); !ok { // 8
+		holder, typ = s.pointer(heap+s.f.offset(typ, "_allocator")), "G1Allocator"
 	}
-	table := heap + s.f.offset("G1CollectedHeap", "_hrm") + s.f.offset(manager, "_regions")
-	base, n := s.pointer(table+s.f.offset("G1HeapRegionTable", "_base")), s.pointer(table+s.f.offset("G1HeapRegionTable", "_length"))
-	bottom, top := s.f.offset(region, "_bottom"), s.f.offset(region, "_top")
-	if n > maxRegions {
-		s.err = fmt.Errorf("%d regions", n)
-		return
-	}
-	for i := range n {
-		if r := s.pointer(base + i*word); r != 0 {
-			if b, t := s.pointer(r+bottom), s.pointer(r+top); t > b {
-				s.used += t - b
-			}
-		}
-		if s.err != nil {
-			return
-		}
-	}
+	s.used = s.pointer(holder + s.f.offset(typ, "_summary_bytes_used"))
 	books := s.pointer(heap + s.f.offset("G1CollectedHeap", "_monitoring_support", "_g1mm"))
 	s.committed = s.pointer(books+s.f.offset("G1MonitoringSupport", "_eden_space_committed", "_eden_committed")) +
 		s.pointer(books+s.f.offset("G1MonitoringSupport", "_survivor_space_committed", "_survivor_committed")) +

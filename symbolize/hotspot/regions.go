@@ -86,6 +86,17 @@ func (vm *VM) codeRegions() ([]Region, error) {
 	return regions, nil
 }
 
+// stackList is the threads' stacks as they were read last.
+type stackList struct {
+	regions []Region
+	stamp   [2]uint64 // of the list of threads
+	uses    int
+}
+
+// stackUses is how often stacks are returned without looking at the threads again: a list of threads may be replaced by one with
+// as many at the same place.
+const stackUses = 8
+
 // stackRegions are the stacks of the Java threads, as these found them when they began.
 func (vm *VM) stackRegions() ([]Region, error) {
 	f := vm.find()
@@ -96,6 +107,13 @@ func (vm *VM) stackRegions() ([]Region, error) {
 	l, err := vm.threadLayout()
 	if err != nil {
 		return nil, err
+	}
+	stamp, err := vm.listStamp(l)
+	if err != nil {
+		return nil, err
+	}
+	if vm.stacks.uses++; stamp == vm.stacks.stamp && vm.stacks.uses < stackUses {
+		return vm.stacks.regions, nil
 	}
 	vm.cache.Drop()
 	addrs, err := vm.javaThreads(l)
@@ -113,6 +131,7 @@ func (vm *VM) stackRegions() ([]Region, error) {
 		}
 		regions = append(regions, Region{Start: base - size, End: base, Purpose: ThreadStack, TID: tid})
 	}
+	vm.stacks = stackList{regions: regions, stamp: stamp}
 	return regions, nil
 }
 
