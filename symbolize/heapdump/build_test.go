@@ -235,6 +235,30 @@ func TestFindCountsObjectsThatDoNotFitTheirClass(t *testing.T) {
 	}
 }
 
+func TestFindPutsOwnersTogetherThatAreTooMany(t *testing.T) {
+	b := netty(8)
+	for i := range uint64(maxGroups + 100) {
+		at := 0x100000 + i*0x1000
+		b.class(at, 0x100, "app/Holder", at+0x800)
+		b.instance(at+0x800, 0x600, int64(addr+i), uint64(0x1100), uint64(0x1200), int32(1))
+	}
+	h, err := find(b.bytes(), Options{Ranges: here})
+	if err != nil || len(h.Groups) > 2*maxGroups {
+		t.Fatalf("%d groups, %v", len(h.Groups), err)
+	}
+	count := 0
+	others := false
+	for _, g := range h.Groups {
+		if g.State == Held {
+			count += g.Count
+			others = others || g.Owner == "one of many others" && g.Count > 1
+		}
+	}
+	if count != maxGroups+101 || !others {
+		t.Errorf("%d are held, others %v", count, others)
+	}
+}
+
 func FuzzFind(f *testing.F) {
 	f.Add(netty(4).bytes())
 	f.Add(netty(8).bytes())

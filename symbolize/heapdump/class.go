@@ -35,10 +35,11 @@ type static struct {
 // Limits of what is kept of a dump. Beyond them it is refused, since a part of it proves nothing.
 const (
 	maxClasses = 1 << 20
-	maxFields  = 16 << 20 // of all classes, those inherited counted again
+	maxFields  = 4 << 20  // of all classes, those inherited counted again
 	maxName    = 1024     // bytes kept of a name
+	maxText    = 64 << 20 // bytes kept of all names; those beyond are shown as "?"
 	maxTrace   = 4096     // frames kept of a thread
-	maxFrames  = 4 << 20
+	maxFrames  = 1 << 20
 	maxRoots   = 8 << 20
 	maxDepth   = 256 // of inheritance
 )

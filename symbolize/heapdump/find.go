@@ -33,7 +33,7 @@ func Find(ctx context.Context, src io.ReaderAt, size int64, opt Options) (*Holde
 	}
 	d := &dump{opt: opt, idSize: r.idSize, ranges: union(opt.Ranges), classes: map[uint64]*class{}, className: map[uint64]uint64{},
 		bySerial: map[uint32]uint64{}, frames: map[uint64]frame{}, traces: map[uint32][]uint64{}, texts: map[uint64]string{},
-		threads: map[uint64]uint64{}, strings: map[uint64]javaText{}, values: map[uint64]string{}, chars: map[uint64]bool{}}
+		threads: map[uint64]uint64{}, threadOf: map[uint32]uint64{}, strings: map[uint64]javaText{}, values: map[uint64]string{}, chars: map[uint64]bool{}}
 	for _, pass := range []func() *visitor{d.readClasses, d.readObjects} {
 		if err := d.scan(ctx, src, size, pass()); err != nil {
 			return nil, err
@@ -76,6 +76,8 @@ type dump struct {
 	traces    map[uint32][]uint64 // frames of a thread, by its serial number
 	texts     map[uint64]string   // those that are needed
 
+	textBytes int
+
 	ids      []uint64 // of nodes
 	found    []object
 	pooled   []object // pooled buffers that know their chunk only
@@ -93,10 +95,11 @@ type dump struct {
 	paths   map[edge]string     // the field by which one node of a path refers to the next
 	onPath  map[uint64][]uint64 // what readPaths must find: nodes, and what they refer to
 
-	threads map[uint64]uint64   // name of a thread: a string
-	strings map[uint64]javaText // of strings that are needed
-	values  map[uint64]string   // of arrays that are needed
-	chars   map[uint64]bool     // those of them that are of char
+	threadOf map[uint32]uint64   // thread of a serial number
+	threads  map[uint64]uint64   // name of a thread: a string
+	strings  map[uint64]javaText // of strings that are needed
+	values   map[uint64]string   // of arrays that are needed
+	chars    map[uint64]bool     // those of them that are of char
 }
 
 type frame struct {

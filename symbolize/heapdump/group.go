@@ -60,10 +60,17 @@ func (d *dump) group() {
 			if key.state == Held {
 				key.origin = w.origin[node]
 			}
+			if byKey[key] == nil && len(byKey) >= maxGroups {
+				key.origin = none
+			}
 			g := byKey[key]
 			if g == nil {
+				if len(byKey) >= 2*maxGroups {
+					d.unkept++
+					continue
+				}
 				g = &group{key: key}
-				if byKey[key] = g; key.state == Held {
+				if byKey[key] = g; key.origin != none {
 					g.sample = w.path(node)
 				}
 				d.groups = append(d.groups, g)
@@ -93,6 +100,9 @@ func (d *dump) group() {
 		}
 	}
 }
+
+// maxGroups bounds the groups, and twice that those without an owner of their own.
+const maxGroups = 512
 
 // maxPaths bounds the nodes whose fields are looked up, maxPath those of one path that is shown.
 const (

@@ -101,7 +101,7 @@ func (d *dump) owners(live []tier) (*walker, []seed) {
 // name is an origin in words.
 func (d *dump) originName(i uint32) string {
 	if i == none {
-		return ""
+		return "one of many others"
 	}
 	o := d.origins[i]
 	if o.class != nil {
@@ -117,13 +117,8 @@ func (d *dump) originName(i uint32) string {
 		}
 		return "a thread"
 	}
-	for _, r := range d.roots {
-		if r.kind == rootThread && r.thread == o.root.thread {
-			if name := d.threadName(r.id); name != "" {
-				thread = fmt.Sprintf(" of thread %q", name)
-			}
-			break
-		}
+	if name := d.threadName(d.threadOf[o.root.thread]); name != "" {
+		thread = fmt.Sprintf(" of thread %q", name)
 	}
 	switch o.root.kind {
 	case rootJavaFrame, rootJNILocal:

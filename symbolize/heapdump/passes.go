@@ -67,13 +67,15 @@ func (d *dump) readObjects() *visitor {
 	for _, r := range d.roots {
 		if r.kind == rootThread {
 			d.threads[r.id] = 0
+			d.threadOf[r.thread] = r.id
 		}
 	}
 	// Memory is taken once, and what is not used of it costs nothing: growing would take it three times.
 	d.ids = make([]uint64, 0, min(d.objects, d.opt.MaxObjects)+len(d.order))
 	return &visitor{
 		text: func(id uint64, text []byte) {
-			if _, needed := d.texts[id]; needed {
+			if old, needed := d.texts[id]; needed && old == "" && d.textBytes+len(text) <= maxText {
+				d.textBytes += len(text)
 				d.texts[id] = strings.ToValidUTF8(string(text), "\ufffd")
 			}
 		},
