@@ -66,6 +66,9 @@ func (e *Entry) check() error {
 			return fmt.Errorf("%s is null", name)
 		}
 	}
+	if err := e.Malloc.check(); err != nil {
+		return err
+	}
 	if err := e.checkThreads(); err != nil {
 		return err
 	}

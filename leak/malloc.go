@@ -1,6 +1,9 @@
 package leak
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // MallocFacts is what glibc's malloc of a process holds free, as it was read from outside.
 type MallocFacts struct {
@@ -79,4 +82,30 @@ func (u *MallocUse) add(a *Arena) {
 	if a.Incomplete != nil {
 		u.Incomplete = a.Incomplete
 	}
+}
+
+// check returns an error if the figures cannot be.
+func (m *Malloc) check() error {
+	if m == nil {
+		return nil
+	}
+	if m.Uses == nil || m.Arenas == nil {
+		return fmt.Errorf("malloc: a list is null")
+	}
+	var arenas int
+	for i := range m.Uses {
+		u := &m.Uses[i]
+		if arenas += u.Arenas; u.Category != MallocArena && u.Category != BrkHeap {
+			return fmt.Errorf("malloc: arenas of category %q", u.Category)
+		}
+	}
+	if arenas != len(m.Arenas) {
+		return fmt.Errorf("malloc: %d arenas by category, %d in all", arenas, len(m.Arenas))
+	}
+	for i := range m.Arenas {
+		if a := &m.Arenas[i]; a.Heaps == nil || a.FreeResident+a.KeptResident > a.Free {
+			return fmt.Errorf("malloc: arena %d has more free pages than free bytes, or no list of heaps", i)
+		}
+	}
+	return nil
 }

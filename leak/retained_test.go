@@ -86,3 +86,22 @@ func TestSinceIsKnownWhereItWasSeenToGrow(t *testing.T) {
 		t.Errorf("grown since %v, want %v", at, low)
 	}
 }
+
+func TestFiguresOfMallocThatCannotBeAreRefused(t *testing.T) {
+	b := newBench(t, Options{})
+	for what, spoil := range map[string]func(m *Malloc){
+		"pages":    func(m *Malloc) { m.Arenas[0].KeptResident = m.Arenas[0].Free },
+		"a list":   func(m *Malloc) { m.Uses = nil },
+		"heaps":    func(m *Malloc) { m.Arenas[0].Heaps = nil },
+		"a sum":    func(m *Malloc) { m.Arenas = m.Arenas[:0] },
+		"category": func(m *Malloc) { m.Uses[0].Category = JavaHeap },
+	} {
+		e := mallocEntry(b, 200*mib, &MallocFacts{At: epoch, Arenas: []Arena{{Kind: OtherArena, Free: 20 * mib, FreeResident: 20 * mib}}})
+		if err := e.check(); err != nil {
+			t.Fatal(err)
+		}
+		if spoil(e.Malloc); e.check() == nil {
+			t.Errorf("%s is let through", what)
+		}
+	}
+}

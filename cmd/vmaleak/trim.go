@@ -129,22 +129,27 @@ func trim(ctx context.Context, e env, o *trimOptions) error {
 func trimRefused(p *symbolize.Process, err error) error {
 	switch {
 	case errors.Is(err, malloc.ErrForeign):
-		return fmt.Errorf("trim process %d (%s): %w; a trim is glibc's, of another malloc it gives nothing back", p.PID, p.Name, err)
+		return fmt.Errorf("trim %s: %w; a trim is glibc's, of another malloc it gives nothing back", trimName(p), err)
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("trim process %d (%s): %w; run it as root (sudo vmaleak trim …) or as the process's own user", p.PID, p.Name, err)
+		return fmt.Errorf("trim %s: %w; run it as root (sudo vmaleak trim …) or as the process's own user", trimName(p), err)
 	}
-	return fmt.Errorf("trim process %d (%s): %w", p.PID, p.Name, err)
+	return fmt.Errorf("trim %s: %w", trimName(p), err)
+}
+
+// trimName names a process in an error.
+func trimName(p *symbolize.Process) string {
+	return fmt.Sprintf("process %d (%s)", p.PID, report.Line(p.Name, 60))
 }
 
 // run has the JVM trim.
 func (t *trimmed) run(ctx context.Context, p *symbolize.Process) error {
 	if !p.IsJVM {
-		return fmt.Errorf("trim process %d (%s): it is no JVM, and nothing can be called in it from outside without stopping it; "+
-			"the program itself can call malloc_trim(3), which gives back what is shown above (--dry-run only shows it)", p.PID, p.Name)
+		return fmt.Errorf("trim %s: it is no JVM, and nothing can be called in it from outside without stopping it; "+
+			"the program itself can call malloc_trim(3), which gives back what is shown above (--dry-run only shows it)", trimName(p))
 	}
 	c, err := jvm.Dial(ctx, p.PID, jvm.Options{Start: true, Timeout: trimTimeout})
 	if err != nil {
-		return fmt.Errorf("trim process %d (%s): %w; nothing was trimmed", p.PID, p.Name, err)
+		return fmt.Errorf("trim %s: %w; nothing was trimmed", trimName(p), err)
 	}
 	defer c.Close()
 	began := time.Now()
@@ -152,15 +157,15 @@ func (t *trimmed) run(ctx context.Context, p *symbolize.Process) error {
 	t.TookNS = int64(time.Since(began))
 	if errors.Is(err, jvm.ErrRefused) {
 		version, _ := c.Version(ctx)
-		return fmt.Errorf("trim process %d (%s): its JVM %s has no System.trim_native_heap (it came with JDK 18, and with later updates of 11 and 17): %w", p.PID, p.Name, version, err)
+		return fmt.Errorf("trim %s: its JVM %s has no System.trim_native_heap (it came with JDK 18, and with later updates of 11 and 17): %w", trimName(p), version, err)
 	}
 	if err != nil {
-		return fmt.Errorf("trim process %d (%s): %w; whether it has trimmed is not known", p.PID, p.Name, err)
+		return fmt.Errorf("trim %s: %w; whether it has trimmed is not known", trimName(p), err)
 	}
 	t.Said = strings.ToValidUTF8(strings.TrimSpace(string(said[:min(len(said), 1024)])), "\ufffd")
 	after, err := readTrimState(p.PID)
 	if err != nil {
-		return fmt.Errorf("trim process %d (%s): it has trimmed (%q), but what came back could not be read: %w", p.PID, p.Name, t.Said, err)
+		return fmt.Errorf("trim %s: it has trimmed (%q), but what came back could not be read: %w", trimName(p), t.Said, err)
 	}
 	t.After = &after
 	return nil
