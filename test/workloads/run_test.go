@@ -119,26 +119,31 @@ func (r *live) traceIt(tb testing.TB) {
 	dir := tb.TempDir()
 	ready := filepath.Join(dir, "ready")
 	r.export = filepath.Join(dir, "export.json")
-	r.trace = start(tb, nil, must[string](tb)(program()), "trace", "-p", strconv.Itoa(r.pid()), "-d", r.w.lasts.String(),
+	r.trace = start(tb, nil, must[string](tb)(program()), "trace", "-p", strconv.Itoa(r.pid()),
 		"--no-save", "--no-tui", "--json", r.export, "--ready-file", ready)
 	r.trace.until(tb, "the trace is ready", func() bool { return exists(ready) })
 	r.begin(tb)
 	looks := max(2, int(r.w.lasts/time.Minute)) // the seconds between two of them
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for n := 0; !r.trace.ended(); n++ {
+	over := time.After(r.w.lasts)
+	for n, done := 0, false; !done; n++ {
 		select {
-		case <-r.trace.done:
+		case <-over:
+			done = true
 		case <-tick.C:
 			if m, err := readMemory(r.pid()); err == nil { // an error shows in what follows
 				r.memory = append(r.memory, m)
 			}
-			if n%looks == looks-1 && time.Since(r.went) < r.w.lasts-3*time.Second {
+			if n%looks == looks-1 {
 				r.look(tb)
 			}
 		}
 	}
 	r.endedTrace = time.Now()
+	if err := r.trace.Process.Signal(os.Interrupt); err != nil {
+		tb.Fatalf("end the trace: %v\n%s", err, r.trace.output())
+	}
 	if r.group != nil {
 		r.endedUsed = r.group.used(tb)
 	}
@@ -166,7 +171,7 @@ func (r *live) look(tb testing.TB) {
 	tb.Helper()
 	before, _ := os.Stat(r.export) // there may be none yet
 	if err := r.trace.Process.Signal(syscall.SIGUSR1); err != nil {
-		return // it has just ended
+		tb.Fatalf("ask for an export: %v\n%s", err, r.trace.output())
 	}
 	after := time.Since(r.went)
 	r.trace.until(tb, "the export is written", func() bool {

@@ -15,6 +15,7 @@ type workload struct {
 	limit    limit
 	innocent bool // what grows is no leak outside the Java heap: no suspect, with or without --control
 	lasts    time.Duration
+	fills    time.Duration // so long the control itself rises as the leak does: it may be suspected meanwhile
 	quick    string // the JDK for which it is of the few that run always; "any" where there is none
 }
 
@@ -70,9 +71,9 @@ var workloads = []workload{
 	{name: "mapfile", innocent: true},
 	{name: "handoff", pinned: true, limit: group},
 	{name: "short", pinned: true, limit: group},
-	{name: "cache", lasts: long, limit: group},
+	{name: "cache", lasts: long, limit: group, fills: 8 * time.Second},
 	{name: "staircase", pinned: true, lasts: long, limit: group},
-	{name: "sawtooth", pinned: true, lasts: 65 * time.Second, limit: group},
+	{name: "sawtooth", pinned: true, lasts: 65 * time.Second, limit: group, fills: 10 * time.Second},
 	{name: "jit", pinned: true, limit: group},
 	{name: "pthread", limit: addressSpace},
 	{name: "c", program: "c", limit: group, quick: "any"},

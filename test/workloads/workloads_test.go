@@ -3,6 +3,7 @@ package workloads
 import (
 	"cmp"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -56,10 +57,14 @@ func judgeOne(t *testing.T, w *workload, jdk string, control bool) {
 	want := r.expect(t)
 	r.stop(t)
 	e := r.final.Processes[0]
-	if ev := e.Events; ev.Lost != 0 || ev.DriftBytes != 0 || !e.Verified {
-		t.Errorf("lost %d, drift %d bytes, verified %v", ev.Lost, ev.DriftBytes, e.Verified)
+	if ev := e.Events; ev.Lost != 0 || ev.DriftBytes != 0 {
+		t.Errorf("lost %d, drift %d bytes", ev.Lost, ev.DriftBytes)
 	}
-	o := judge(e, *r.final.EndedAt, r.sightings, want)
+	seen := r.sightings
+	if control && w.fills > 0 { // and what it held is dropped from the suspicion soon after
+		seen = slices.DeleteFunc(slices.Clone(seen), func(s sighting) bool { return s.after < w.fills+4*time.Second })
+	}
+	o := judge(e, *r.final.EndedAt, seen, want)
 	o.name, o.jdk, o.control = w.name, jdk, control
 	record(o)
 	t.Logf("truth %.1f MiB/h by %s for %v, end in %v", want.perHour/(1<<20), want.thread, want.categories, want.limit)

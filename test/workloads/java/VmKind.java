@@ -96,13 +96,13 @@ final class VmKind {
     private List<byte[]> held = new ArrayList<>();
 
     Heap(boolean control) {
-      super(control, 125, "java-heap");
+      super(control, 250, "java-heap");
     }
 
     @Override
     void step(long n) {
       held.add(new byte[(int) MIB - 16]);
-      if (control && n % 80 == 79) {
+      if (control && n % 40 == 39) {
         held = new ArrayList<>();
         System.gc();
       }
