@@ -16,7 +16,7 @@ type workload struct {
 	innocent bool // what grows is no leak outside the Java heap: no suspect, with or without --control
 	lasts    time.Duration
 	fills    time.Duration // so long the control itself rises as the leak does: it may be suspected meanwhile
-	quick    string // the JDK for which it is of the few that run always; "any" where there is none
+	quick    string        // the JDK for which it is of the few that run always; "any" where there is none
 }
 
 // truth is where the truth about growth comes from.
