@@ -30,7 +30,10 @@ func (s *Space) replaced(ev *vma.Event, a *vma.Area) {
 	case vma.OpMunmap, vma.OpMremap:
 	case vma.OpBrk:
 		class = classBrk
-	case vma.OpMprotect, vma.OpPkeyMprotect: // to PROT_NONE
+	case vma.OpMprotect, vma.OpPkeyMprotect:
+		if ev.Prot != 0 {
+			return // a reservation from before the trace that is put to use
+		}
 		n, class = a.Len(), classArena
 	default:
 		return

@@ -1,0 +1,32 @@
+package leak
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vmaleak/vma"
+)
+
+func TestAnArenaReservedBeforeTheTraceGrows(t *testing.T) {
+	s := newSim(t, 1)
+	worker := s.thread("leak-inflater-1")
+	at := uint64(0x7f1000000000)
+	truth := vma.New(vma.Options{})
+	truth.Apply(&vma.Event{Op: vma.OpMmap, Len: arenaSize, Flags: anonymous | unix.MAP_NORESERVE, Ret: int64(at)})
+	_, d := s.vm.Reconcile(truth, nil, vma.PreExisting)
+	s.s.Book(&vma.Event{Time: s.now.UnixNano()}, d)
+	s.every(100*time.Millisecond, 0.1, func(int) {
+		s.mprotect(worker, at, 64<<10, rw)
+		at += 64 << 10
+	})
+	s.run(30 * time.Second)
+	got := s.judgement()
+	if got == nil {
+		t.Fatal("no suspect")
+	}
+	if got.Verdict != "growing" || *got.Category != MallocArena || got.Growth.PerHour == nil || *got.Growth.PerHour < 2200*mib || *got.Growth.PerHour > 2300*mib {
+		t.Errorf("%s, %s, growth %+v, want growing, %s, 2250 MiB an hour", got.Verdict, *got.Category, got.Growth, MallocArena)
+	}
+}
