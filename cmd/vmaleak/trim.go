@@ -130,6 +130,8 @@ func trimRefused(p *symbolize.Process, err error) error {
 	switch {
 	case errors.Is(err, malloc.ErrForeign):
 		return fmt.Errorf("trim %s: %w; a trim is glibc's, of another malloc it gives nothing back", trimName(p), err)
+	case errors.Is(err, malloc.ErrUnfit):
+		return fmt.Errorf("trim %s: %w; without figures nothing is trimmed here, but jcmd %d System.trim_native_heap does it all the same", trimName(p), err, p.PID)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("trim %s: %w; run it as root (sudo vmaleak trim …) or as the process's own user", trimName(p), err)
 	}

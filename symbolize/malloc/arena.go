@@ -77,13 +77,13 @@ func circleFrom(v *view, rows []row, start, head uint64) ([]*arena, error) {
 		}
 		arenas = append(arenas, a)
 		if heaps += len(a.heaps); heaps > maxHeaps {
-			return nil, fmt.Errorf("%w: more than %d heaps", ErrForeign, maxHeaps)
+			return nil, fmt.Errorf("%w: more than %d heaps", ErrUnfit, maxHeaps)
 		}
 		if addr = a.word(nextAfter); addr == start {
 			return arenas, nil
 		}
 		if len(arenas) == maxArenas {
-			return nil, fmt.Errorf("%w: more than %d arenas, or a circle that does not close", ErrForeign, maxArenas)
+			return nil, fmt.Errorf("%w: more than %d arenas, or a circle that does not close", ErrUnfit, maxArenas)
 		}
 	}
 }

@@ -101,7 +101,7 @@ func scanData(v *view, rows []row, base uint64, data []byte) ([]*arena, error) {
 				return arenas, err
 			}
 		}
-		unfit = fmt.Errorf("%w: libc's data has bins of malloc, but no arenas that fit (heaps of another size, glibc.malloc.hugetlb?), or they change faster than they can be read", ErrForeign)
+		unfit = fmt.Errorf("%w: heaps of another size (GLIBC_TUNABLES=glibc.malloc.hugetlb=2?), or they change faster than they can be read", ErrUnfit)
 		at += 16 * binCount // the next pairs belong to the same bins
 	}
 	return nil, unfit

@@ -43,7 +43,7 @@ type Arena struct {
 }
 
 // Read looks at the arenas of a process, which needs ptrace's permission. An error that is ErrForeign says which malloc the
-// process uses instead, or that what it uses is not known; ErrGone that it has ended; ErrTime that there was too little time.
+// process uses instead, or that what it uses is not known; ErrUnfit that glibc's is of an unknown kind; ErrGone that it has ended; ErrTime that there was too little time.
 func Read(pid int, opt Options) (*Report, error) {
 	began := time.Now()
 	p, err := openProcess(pid)

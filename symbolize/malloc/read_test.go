@@ -155,3 +155,11 @@ func TestOtherMallocsAreNamed(t *testing.T) {
 		t.Errorf("no process: %v", err)
 	}
 }
+
+func TestHeapsOfAnotherSizeAreNoGuess(t *testing.T) {
+	t.Setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=2")
+	p, said := start(t, build(t), "2 300 100 30000 7")
+	if r, err := Read(p.pid, Options{}); !errors.Is(err, ErrUnfit) && (err != nil || r.Arenas[1].Free != said[1].free) {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
