@@ -237,6 +237,7 @@ type Mapping struct {
 	Swap           *uint64    `json:"swap"`
 	Huge           *uint64    `json:"huge"`
 	Category       *string    `json:"category"`
+	StackOf        *int       `json:"stack_of"` // of a thread stack: the TID of the thread that has it, where that is known
 }
 
 // Account is the bytes that one thread acquired with one stack in calls of one

@@ -95,6 +95,11 @@ func (b *builder) mappings() {
 				m.Huge = slab.uint(memory.huge)
 			}
 		}
+		if category != nil && *category == ThreadStack && !floating {
+			if r := regionOf(b.regions, a.Range); r != nil && r.Thread.TID != 0 {
+				m.StackOf = slab.int(int(r.Thread.TID))
+			}
+		}
 		if !floating {
 			addrs = append(addrs, Addr(a.Start), Addr(a.End))
 			m.Start, m.End = &addrs[len(addrs)-2], &addrs[len(addrs)-1]

@@ -41,6 +41,7 @@ func (s *session) memoryFacts(t *target, f *leak.Facts, brief bool) {
 	if brief {
 		look, walk = briefLook, briefWalk
 	}
+	s.stackFacts(t, f, brief)
 	s.chunkFacts(t, f, brief)
 	begin := time.Now()
 	if !brief || begin.Sub(t.looked.at) > lookShare*t.looked.took {

@@ -28,6 +28,8 @@ type target struct {
 	pager        *symbolize.Pager
 	noPages      bool // they cannot be read
 	looked       looked
+	stacks       []leak.Region // of threads that the JVM does not tell of
+	stacksAt     time.Time
 	chunks       []leak.Region // blocks that malloc mapped for itself, in memory that nobody told of
 	chunksAt     time.Time
 
