@@ -86,9 +86,10 @@ func (t *holdersText) verdicts(h *heapdump.Holders) {
 				owners[i].n += g.Count
 			}
 		case heapdump.Dropped:
-			dropped.bytes += g.Bytes
-			dropped.n += g.Count
-			dropped.class = cmp.Or(dropped.class, g.Class)
+			// Of several classes that stand for the same bytes, that with most objects is the application's.
+			if g.Count > dropped.n {
+				dropped.n, dropped.class = g.Count, g.Class
+			}
 		case heapdump.Garbage:
 			garbage.bytes += g.Bytes
 			garbage.n += g.Count
@@ -104,7 +105,7 @@ func (t *holdersText) verdicts(h *heapdump.Holders) {
 			t.line("HELD", "%s by %s: %d %s", report.Size(o.bytes), o.name, o.n, shortJava(o.class))
 		}
 	}
-	t.dropped(h.Pool, dropped.bytes, dropped.n, dropped.class)
+	t.dropped(h.Pool, h.Dropped, dropped.n, dropped.class)
 	if garbage.n > 0 {
 		t.line("GARBAGE", "%s: %d buffers that no GC root leads to; a garbage collection frees their memory", report.Size(garbage.bytes), garbage.n)
 	}
@@ -116,7 +117,7 @@ func (t *holdersText) verdicts(h *heapdump.Holders) {
 			t.line("HELD", "of a size that is not known by %s: %d %s with an address in it", o.name, o.n, shortJava(o.class))
 		}
 	}
-	if dropped.bytes == 0 && dropped.n > 0 {
+	if h.Dropped == 0 && dropped.n > 0 {
 		t.line("DROPPED", "of a size that is not known: %d %s with an address in it, that no GC root leads to", dropped.n, shortJava(dropped.class))
 	}
 	if h.Covered < h.Bytes-h.Bytes/10 {
@@ -129,7 +130,7 @@ func (t *holdersText) verdicts(h *heapdump.Holders) {
 func (t *holdersText) dropped(p *heapdump.Pool, bytes uint64, n int, class string) {
 	var parts []string
 	if bytes > 0 {
-		parts = append(parts, fmt.Sprintf("no GC root leads to %d %s of %s, and nothing frees their memory", n, shortJava(class), report.Size(bytes)))
+		parts = append(parts, fmt.Sprintf("no GC root leads to %d %s, and nothing frees their memory", n, shortJava(class)))
 	}
 	if p != nil && p.Lost() > p.Dropped {
 		// A thread's caches hold a few MiB at most: what is a tenth of the pool, or more, they do not explain.

@@ -175,6 +175,57 @@ func TestFindTellsAPoolsBuffersApart(t *testing.T) {
 	}
 }
 
+// adaptive is a chunk of 1 MiB of the adaptive pool, and buffers in it: one held, one dropped. Who frees the memory is in cleaner.
+func adaptive(cleaner uint64) *builder {
+	b := &builder{ids: 8}
+	b.class(0x100, 0, "java/lang/Object", 0)
+	b.class(0x200, 0x100, "java/nio/Buffer", 0, "address", 11, "capacity", 10)
+	b.class(0x300, 0x200, "java/nio/DirectByteBuffer", 0, "cleaner", 2)
+	b.class(0x400, 0x100, "io/netty/buffer/AbstractByteBuf", 0)
+	b.class(0x500, 0x400, "io/netty/buffer/UnpooledUnsafeDirectByteBuf", 0, "buffer", 2, "capacity", 10, "memoryAddress", 11)
+	b.class(0x600, 0x400, "io/netty/buffer/AdaptivePoolingAllocator$AdaptiveByteBuf", 0, "adjustment", 10, "rootParent", 2, "chunk", 2, "length", 10)
+	b.class(0x700, 0x100, "io/netty/buffer/AdaptivePoolingAllocator$Chunk", 0, "delegate", 2)
+	b.class(0x800, 0x100, "app/Sessions", 0x1400, "x", 2)
+	b.instance(0x1000, 0x700, uint64(0x1100))
+	b.instance(0x1100, 0x500, uint64(0x1200), int32(size), int64(addr))
+	b.instance(0x1200, 0x300, cleaner, int64(addr), int32(size))
+	b.instance(0x1300, 0x600, int32(256), uint64(0x1100), uint64(0x1000), int32(16))
+	b.instance(0x1500, 0x500, uint64(0), int32(size), int64(addr))         // released
+	b.instance(0x1400, 0x600, int32(512), uint64(0), uint64(0), int32(16)) // released
+	return b
+}
+
+func TestFindFollowsAnAdaptivePoolsBuffers(t *testing.T) {
+	for cleaner, state := range map[uint64]State{0: Dropped, 0x9999: Garbage} {
+		h, err := find(adaptive(cleaner).bytes(), Options{Ranges: here})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const pkg = "io.netty.buffer."
+		want := []string{
+			string(state) + " 1 " + pkg + "UnpooledUnsafeDirectByteBuf 4096 B",
+			string(state) + " 1 java.nio.DirectByteBuffer 4096 B",
+			string(state) + " 1 " + pkg + "AdaptivePoolingAllocator$AdaptiveByteBuf 16 B",
+			"released 1 " + pkg + "UnpooledUnsafeDirectByteBuf 4096 B",
+		}
+		for i, g := range h.Groups {
+			if i >= len(want) || g.String() != want[i] {
+				t.Errorf("group %d is %s", i, g)
+			}
+		}
+		if len(h.Groups) != len(want) || (h.Dropped == size) != (state == Dropped) {
+			t.Errorf("%+v", h)
+		}
+		b := adaptive(cleaner)
+		b.instance(0x2000, 0x800, uint64(0x1300))
+		b.class(0x900, 0x100, "app/Kept", 0x2000)
+		h, err = find(b.bytes(), Options{Ranges: here})
+		if err != nil || len(h.Groups) == 0 || h.Groups[0].State != Held || h.Groups[0].Owner != "static app.Kept.owner" {
+			t.Errorf("kept: %+v, %v", h, err)
+		}
+	}
+}
+
 func TestFindSaysWhatIsTooLarge(t *testing.T) {
 	for _, opt := range []Options{{Ranges: here, MaxObjects: 5}, {Ranges: here, MaxRefs: 8}} {
 		h, err := find(netty(8).bytes(), opt)

@@ -80,7 +80,7 @@ type dump struct {
 
 	ids      []uint64 // of nodes
 	found    []object
-	pooled   []object // pooled buffers that know their chunk only
+	pooled   []object // pooled buffers that know only where in a chunk, or in another buffer, they are
 	chunks   []chunk
 	refs     uint64 // of nodes, at most
 	unkept   int    // found, but too many
@@ -115,6 +115,7 @@ type object struct {
 	addr     uint64
 	length   uint64 // 0 unknown
 	chunk    uint64 // of a pooled buffer
+	base     uint64 // of another buffer of Netty: whose memory it is
 	session  uint64 // of a memory segment
 	released bool   // it was given back to its pool: the address is a memory of former times
 	view     bool   // it shows memory of another one, which it refers to

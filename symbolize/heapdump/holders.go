@@ -12,6 +12,7 @@ type Holders struct {
 
 	Bytes    uint64 // of the ranges
 	Covered  uint64 // of them: by objects whose size is known
+	Dropped  uint64 // of them: by Dropped objects whose size is known
 	Objects  int    // in the dump: instances and arrays of objects
 	Odd      int    // of them: left out, since they do not fit their class
 	Unkept   int    // lie in the ranges and are not listed: too many
@@ -75,17 +76,20 @@ func (d *dump) holders() *Holders {
 	if d.tooLarge != "" {
 		d.groupUnproven()
 	}
-	var covers []Range
+	var covers, dropped []Range
 	for _, g := range d.groups {
 		g.covers = union(g.covers)
 		covers = append(covers, g.covers...)
+		if g.key.state == Dropped {
+			dropped = append(dropped, g.covers...)
+		}
 		out := Group{Class: g.key.class.name, State: g.key.state, Count: g.count, Bytes: common(d.ranges, g.covers)}
 		if g.key.state == Held {
 			out.Owner, out.Path = d.originName(g.key.origin), d.steps(g)
 		}
 		h.Groups = append(h.Groups, out)
 	}
-	h.Covered = common(d.ranges, union(covers))
+	h.Covered, h.Dropped = common(d.ranges, union(covers)), common(d.ranges, union(dropped))
 	slices.SortStableFunc(h.Groups, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(slices.Index(stateOrder, a.State), slices.Index(stateOrder, b.State)),
 			cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Class, b.Class))

@@ -22,9 +22,20 @@ func (d *dump) look(c *class, id uint64, data []byte) bool {
 		}
 		d.pooled = append(d.pooled, o)
 		return true
+	case s.base >= 0 && s.address < 0:
+		o := object{id: id, class: c, base: d.ref(data, s.base), length: integer(data, s.length), addr: integer(data, s.within)}
+		if o.base == 0 || len(d.pooled) >= maxFound { // released, and its place forgotten
+			return false
+		}
+		d.pooled = append(d.pooled, o)
+		return true
 	case s.address >= 0:
 		o := object{id: id, class: c, addr: long(data, s.address), cleaned: d.ref(data, s.cleaner) != 0,
 			session: d.ref(data, s.session), view: d.ref(data, s.att) != 0 || d.ref(data, s.segment) != 0}
+		if s.base >= 0 {
+			o.base = d.ref(data, s.base)
+			o.released = o.base == 0
+		}
 		if s.wide {
 			o.length = long(data, s.length)
 		} else {
@@ -57,19 +68,26 @@ func (d *dump) keep(o object) bool {
 // settleFound follows references that could not be followed while they were read: from chunks to their memory, and from
 // buffers to their chunks.
 func (d *dump) settleFound() {
-	at := make(map[uint64]uint64, len(d.found))
-	for _, o := range d.found {
-		if o.class.traits&isBuffer != 0 {
-			at[o.id] = o.addr
+	at := make(map[uint64]*object, len(d.found))
+	found := d.found // what is kept from now on may move d.found
+	for i := range found {
+		if o := &found[i]; o.class.traits&(isBuffer|isByteBuf) != 0 {
+			at[o.id] = o
+		}
+	}
+	for i := range found {
+		if base := at[found[i].base]; base != nil {
+			found[i].cleaned = base.cleaned
 		}
 	}
 	where := make(map[uint64]uint64, len(d.chunks))
 	chunks := d.chunks[:0]
 	for _, c := range d.chunks {
-		addr, ok := at[c.memory]
-		if !ok {
+		memory := at[c.memory]
+		if memory == nil {
 			continue
 		}
+		addr := memory.addr
 		where[c.id] = addr
 		if d.keep(object{id: c.id, class: c.class, addr: addr, length: c.size}) {
 			chunks = append(chunks, c)
@@ -77,7 +95,11 @@ func (d *dump) settleFound() {
 	}
 	d.chunks = chunks
 	for _, o := range d.pooled {
-		if base, ok := where[o.chunk]; ok {
+		if base := at[o.base]; base != nil {
+			o.addr += base.addr
+			o.cleaned = base.cleaned
+			d.keep(o)
+		} else if base, ok := where[o.chunk]; ok {
 			o.addr += base
 			d.keep(o)
 		}

@@ -30,6 +30,8 @@ var (
 	poolNames    = regexp.MustCompile(`(^|\.)buffer\.(PoolArena|PoolChunk|PoolChunkList|PoolSubpage|PoolThreadCache|PooledByteBufAllocator)(\$|$)`)
 	chunkName    = regexp.MustCompile(`(^|\.)buffer\.PoolChunk$`)
 	byteBufName  = regexp.MustCompile(`(^|\.)buffer\.AbstractByteBuf$`)
+	adaptName    = regexp.MustCompile(`(^|\.)buffer\.AdaptivePoolingAllocator(\$|$)`) // of 4.1.75 and later
+	adaptBuf     = regexp.MustCompile(`(^|\.)buffer\.AdaptivePoolingAllocator\$AdaptiveByteBuf$`)
 	pooledName   = regexp.MustCompile(`(^|\.)buffer\.PooledByteBuf$`)
 	recyclerName = regexp.MustCompile(`(^|\.)util\.Recycler(\$|$)`) // keeps what was given back, and what that still refers to
 	bookkeepName = regexp.MustCompile(`^(java\.nio|sun\.nio\.ch)\..*(Deallocator|Unmapper)$`)
@@ -62,6 +64,9 @@ func traitsOf(c *class) (t traits) {
 			}
 		}
 	}
+	if adaptName.MatchString(c.name) && !adaptBuf.MatchString(c.name) {
+		t |= isPool
+	}
 	if recyclerName.MatchString(c.name) {
 		t |= isPool
 	}
@@ -77,6 +82,7 @@ type shape struct {
 	wide            bool
 	unit            uint64
 	chunk, within   int // of a pooled buffer: its chunk, and where in it
+	base            int // of other buffers of Netty: whose memory it is
 	memory, free    int // of a chunk: its buffer, and how many bytes of it are free
 	cleaner         int // of a java.nio buffer: who frees it
 	att, segment    int // and whose memory it shows, if it is not its own
@@ -87,14 +93,20 @@ type shape struct {
 // shapeOf finds the fields of a class that is known. What is not found stays -1, and the object is one like any other.
 func (d *dump) shapeOf(c *class) shape {
 	const typeInt = 10
-	s := shape{-1, -1, false, 1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
+	s := shape{-1, -1, false, 1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}
 	switch t := c.traits; {
 	case t&isChunk != 0:
 		s.memory, s.length, s.free = d.offset(c, "memory", typeObject), d.offset(c, "chunkSize", typeInt), d.offset(c, "freeBytes", typeInt)
 	case t&isPooled != 0:
 		s.address, s.length = d.offset(c, "memoryAddress", typeLong), d.offset(c, "maxLength", typeInt)
 		s.chunk, s.within = d.offset(c, "chunk", typeObject), d.offset(c, "offset", typeInt)
+	case t&isByteBuf != 0 && adaptBuf.MatchString(c.name):
+		s.base, s.length = d.offset(c, "rootParent", typeObject), d.offset(c, "length", typeInt)
+		if s.within = d.offset(c, "adjustment", typeInt); s.within < 0 {
+			s.within = d.offset(c, "startIndex", typeInt)
+		}
 	case t&isByteBuf != 0:
+		s.base = d.offset(c, "buffer", typeObject)
 		s.address, s.length = d.offset(c, "memoryAddress", typeLong), d.offset(c, "capacity", typeInt)
 	case t&isBuffer != 0:
 		s.address, s.length, s.cleaner = d.offset(c, "address", typeLong), d.offset(c, "capacity", typeInt), d.offset(c, "cleaner", typeObject)
