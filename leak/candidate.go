@@ -116,18 +116,24 @@ func vmThread(pool string) bool {
 func (b *builder) candidates() []*candidate {
 	var left []kind
 	var found []*candidate
+	done := map[kind]bool{}
 	for _, k := range slices.SortedFunc(maps.Keys(b.sums), kind.compare) {
-		if !suspectable(k.category) || b.sums[k].committed == 0 {
+		if !suspectable(k.category) || b.sums[k].committed == 0 || done[k] {
 			continue
 		}
 		if b.sums[k].committed >= minBytes {
-			if c := b.candidate([]kind{k}, false); c.verdict > healthy {
+			kinds := b.withMain(k)
+			if c := b.candidate(kinds, false); c.verdict > healthy {
 				found = append(found, c)
+				for _, k := range kinds {
+					done[k] = true
+				}
 				continue
 			}
 		}
 		left = append(left, k)
 	}
+	left = slices.DeleteFunc(left, func(k kind) bool { return done[k] })
 	found = b.unite(found, func(k kind) kind { return kind{k.pool, k.category, k.place, 0} }, 2)
 	found = b.unite(found, func(k kind) kind { return kind{k.pool, k.category, 0, 0} }, 4)
 	found = b.unite(found, func(k kind) kind { return kind{"", k.category, 0, 0} }, 8)
@@ -142,6 +148,27 @@ func (b *builder) candidates() []*candidate {
 		found = append(found, more...)
 	}
 	return explained(slices.DeleteFunc(found, func(c *candidate) bool { return b.retention(c) }))
+}
+
+// withMain is k, and of an arena's kind the main arena's as well: the threads of a
+// pool get one or the other. What holds more comes first.
+func (b *builder) withMain(k kind) []kind {
+	other := k
+	switch k.category {
+	case MallocArena:
+		other.category = BrkHeap
+	case BrkHeap:
+		other.category = MallocArena
+	default:
+		return []kind{k}
+	}
+	switch o := b.sums[other]; {
+	case o == nil || o.committed < minBytes:
+		return []kind{k}
+	case o.committed > b.sums[k].committed:
+		return []kind{other, k}
+	}
+	return []kind{k, other}
 }
 
 // unite puts candidates together that differ by what of leaves out, where there
@@ -213,6 +240,10 @@ func (b *builder) retention(c *candidate) bool {
 	}
 	if len(free.at) < 2 {
 		return false
+	}
+	now := c.level.at[len(c.level.at)-1]
+	if free.at[0] > c.since+(now-c.since)/3 {
+		return false // it was not looked at early enough
 	}
 	from := max(c.since, free.at[0])
 	grew := c.level.v[len(c.level.v)-1] - min(c.level.before(from), c.level.v[len(c.level.v)-1])

@@ -80,10 +80,9 @@ func (s *Space) kindOf(a *vma.Area, t *thread, category string) kind {
 	return k
 }
 
-// sample looks at every row and adds what each group holds to its track. With
-// full it says when the rows came and who acquired them, too.
-func (s *Space) sample(b *builder, at int64, full bool) map[kind]*sums {
-	s.sampledAt = at
+// rowsByKind looks at every row and sums them up by kind. With full it says
+// when the rows came and who acquired them, too.
+func (s *Space) rowsByKind(b *builder, full bool) map[kind]*sums {
 	all := map[kind]*sums{}
 	type source struct {
 		t        *thread
@@ -125,11 +124,13 @@ func (s *Space) sample(b *builder, at int64, full bool) map[kind]*sums {
 		return true
 	})
 	rows += s.sampleBlocks(all, full)
-	s.sampleNext = at + max(sampleEvery, rows*sampleRow)
-	if s.groups == nil {
-		s.groups = map[kind]*group{}
-	}
-	s.fold(all)
+	s.sampleGap = max(sampleEvery, rows*sampleRow)
+	return all
+}
+
+// record adds what each group holds to its track.
+func (s *Space) record(at int64, all map[kind]*sums) {
+	s.sampledAt, s.sampleNext = at, at+s.sampleGap
 	for k, g := range s.groups {
 		var held sums
 		if sum := all[k]; sum != nil {
@@ -146,7 +147,6 @@ func (s *Space) sample(b *builder, at int64, full bool) map[kind]*sums {
 			delete(s.groups, k)
 		}
 	}
-	return all
 }
 
 // add counts the row a, which t acquired.
@@ -236,6 +236,9 @@ func (s *Space) fold(all map[kind]*sums) {
 		}
 		return x.compare(y)
 	})
+	if s.groups == nil {
+		s.groups = map[kind]*group{}
+	}
 	for _, k := range fresh {
 		into := k
 		for _, o := range [...]kind{k, {k.pool, k.category, rest, 0}, {"", k.category, rest, 0}} {

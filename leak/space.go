@@ -36,8 +36,10 @@ type Space struct {
 	turnover   map[uint8]*turnover // by class of call
 	sampledAt  int64               // when the groups were last looked at
 	sampleNext int64               // when to look again
-	eye        *builder            // for looking between snapshots
-	free       map[string]*track   // bytes that malloc holds free, by category
+	sampleGap  int64
+	booked     int64             // the time of the last event
+	eye        *builder          // for looking between snapshots
+	free       map[string]*track // bytes that malloc holds free, by category
 	limits     map[string]*track
 
 	endedBy string
@@ -116,7 +118,7 @@ func (s *Space) Book(ev *vma.Event, d *vma.Delta) {
 		s.touch(t)
 	}
 	s.mark(ev.Time)
-	s.watch(ev.Time)
+	s.watch(ev.Time, d)
 }
 
 // Float books length bytes that ev acquired at an unknown address. Nothing
@@ -137,7 +139,7 @@ func (s *Space) Float(ev *vma.Event, length uint64) {
 	s.committedO += int64(a.Committed())
 	s.touch(t)
 	s.mark(ev.Time)
-	s.watch(ev.Time)
+	s.watch(ev.Time, &vma.Delta{Acquired: []vma.Area{a}})
 }
 
 // area is f as an area that begins at 0.

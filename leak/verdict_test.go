@@ -16,7 +16,7 @@ var scenes = []struct {
 	name  string
 	play  func(s *sim)
 	until time.Duration
-	every time.Duration // between judgements, 0 = 5 s
+	every time.Duration // between judgements, 0 = 5 s or more
 	told  map[time.Duration]string
 	quiet []time.Duration // no suspect from the first of a pair to the second; nil: never one
 	rate  float64         // bytes per hour at the end, 0 = not asked
@@ -205,7 +205,7 @@ var scenes = []struct {
 				s.apply(vma.Event{Op: vma.OpMmap, Thread: t, Len: mib, Prot: rw, Flags: anonymous | unix.MAP_STACK, Ret: int64(addr)})
 			})
 		}},
-	{name: "spikes of a compiler", until: 10 * time.Minute, every: time.Second,
+	{name: "spikes of a compiler", until: 10 * time.Minute, every: 2 * time.Second,
 		play: func(s *sim) {
 			for _, t := range []vma.Thread{s.thread("C2 CompilerThread0"), s.thread("C1 CompilerThread0")} {
 				grow := s.arena(t)
@@ -219,7 +219,7 @@ var scenes = []struct {
 				})
 			}
 		}},
-	{name: "spikes of any thread", until: 10 * time.Minute, every: time.Second,
+	{name: "spikes of any thread", until: 10 * time.Minute, every: 2 * time.Second,
 		play: func(s *sim) {
 			p := s.pool("worker", 4)
 			s.every(400*time.Millisecond, 1, func(i int) {
@@ -350,7 +350,7 @@ func TestLeaksAreToldAndControlsAreNot(t *testing.T) {
 				sc.play(s)
 				step := sc.every
 				if step == 0 {
-					step = 5 * time.Second
+					step = max(5*time.Second, sc.until/60)
 				}
 				var at []time.Duration
 				for d := step; d <= sc.until; d += step {

@@ -66,17 +66,69 @@ func (s *Space) turnoverOf(k kind) *turnover {
 	return s.turnover[k.class]
 }
 
-// watch samples the groups if it is time to.
-func (s *Space) watch(at int64) {
+// watch samples the groups if it is time to: as they are since the event that
+// d is of, and as they were before it. A burst is seen whole only then.
+func (s *Space) watch(at int64, d *vma.Delta) {
+	before := s.booked
+	s.booked = max(s.booked, at)
 	if at < s.sampleNext || at <= s.sampledAt {
 		return
 	}
 	if s.eye == nil {
 		s.eye = &builder{s: s, h: &Header{}, e: &Entry{JVM: s.p.JVM}}
 	}
-	s.eye.stacks = stacks{ask: s.ledger.opt.Stack, asked: map[uint32]*named{}}
-	s.eye.layout, s.eye.shaped = nil, false
-	s.sample(s.eye, at, false)
+	b := s.eye
+	b.stacks = stacks{ask: s.ledger.opt.Stack, asked: map[uint32]*named{}}
+	b.layout, b.shaped = nil, false
+	all := s.rowsByKind(b, false)
+	s.fold(all)
+	if before > s.sampledAt && before < at {
+		s.record(before, b.undone(all, d))
+	}
+	s.record(at, all)
+}
+
+// change is what one event did to a kind.
+type change struct{ committed, outstanding, calls int64 }
+
+// undone is all without what d did.
+func (b *builder) undone(all map[kind]*sums, d *vma.Delta) map[kind]*sums {
+	did := map[kind]change{}
+	add := func(areas []vma.Area, sign int64, outstanding bool) {
+		for i := range areas {
+			a := &areas[i]
+			if !owned(&a.Owner) {
+				continue
+			}
+			k := b.s.kindOf(a, b.s.books(&a.Owner), b.category(a))
+			c := did[k]
+			if outstanding {
+				c.outstanding += sign * int64(a.Len())
+				c.committed += sign * int64(a.Committed())
+				c.calls += sign
+			} else {
+				c.committed += sign * int64(a.Len())
+			}
+			did[k] = c
+		}
+	}
+	add(d.Acquired, 1, true)
+	add(d.Released, -1, true)
+	add(d.Decommitted, -1, false)
+	out := make(map[kind]*sums, len(all)+len(did))
+	for k, g := range all {
+		out[k] = g
+	}
+	less := func(v uint64, by int64) uint64 { return uint64(max(int64(v)-by, 0)) }
+	for k, c := range did {
+		g := sums{}
+		if all[k] != nil {
+			g = *all[k]
+		}
+		g.committed, g.outstanding, g.calls = less(g.committed, c.committed), less(g.outstanding, c.outstanding), less(g.calls, c.calls)
+		out[k] = &g
+	}
+	return out
 }
 
 // look looks at the groups once more, with what the facts tell, for the verdict.
@@ -92,7 +144,9 @@ func (b *builder) look() {
 	}
 	s.eye = &builder{s: s, h: b.h, e: &Entry{JVM: b.e.JVM, Malloc: b.e.Malloc}, regions: b.regions, purposes: b.purposes}
 	at := max(b.at.UnixNano(), s.lastAt, s.sampledAt)
-	b.sums = s.sample(b, at, true)
+	b.sums = s.rowsByKind(b, true)
+	s.fold(b.sums)
+	s.record(at, b.sums)
 	if m := b.e.Malloc; m != nil {
 		for _, u := range m.Uses {
 			t := s.free[u.Category]
