@@ -74,6 +74,7 @@ Which memory: as in 'vmaleak peek'.`,
 	f.BoolVar(&o.live, "live", false, "force a full garbage collection before each count and the dump")
 	f.StringVar(&o.dir, "dir", "", "the `DIR`, as the JVM sees it, for the dump (default: its /tmp, /var/tmp or working directory)")
 	f.DurationVar(&o.wait, "wait", 5*time.Second, "time between the two counts; 0: count once")
+	o.files.add(f, "")
 	return cmd
 }
 
@@ -97,6 +98,9 @@ const (
 )
 
 func holders(ctx context.Context, e env, o *holdersOptions) error {
+	if err := o.files.canWrite(); err != nil {
+		return err
+	}
 	p, err := o.process()
 	if err != nil {
 		return err
@@ -119,19 +123,25 @@ func holders(ctx context.Context, e env, o *holdersOptions) error {
 	if err != nil {
 		return err
 	}
-	t.counts(counts, c, o)
-	if _, err := t.WriteTo(e.stdout); err != nil {
-		return fmt.Errorf("write what was counted: %w", err)
-	}
-	if !o.dump {
-		return nil
+	rows := rowsOf(counts)
+	t.counts(counts, rows, c, o)
+	doc := newHoldersDocument(p, c, rows, o)
+	if err := t.show(e, doc, o); err != nil || !o.dump {
+		return errors.Join(err, doc.save(e, &o.files))
 	}
 	found, cost, err := dumpHeap(ctx, e, p.PID, counts[len(counts)-1].Bytes, c, o)
 	if err != nil {
 		return err
 	}
 	t.found(found, cost, o.live)
-	if _, err := t.WriteTo(e.stdout); err != nil {
+	doc.Heap = newHoldersHeap(found, cost)
+	return errors.Join(t.show(e, doc, o), doc.save(e, &o.files))
+}
+
+// show prints what has been written since it was last called.
+func (t *holdersText) show(e env, doc *holdersDocument, o *holdersOptions) error {
+	doc.text = append(doc.text, t.Bytes()...)
+	if _, err := t.WriteTo(o.files.talk(e)); err != nil {
 		return fmt.Errorf("write what was found: %w", err)
 	}
 	return nil

@@ -43,7 +43,7 @@ func (t *holdersText) found(h *heapdump.Holders, cost dumpCost, live bool) {
 		if p.Chunks != 1 {
 			chunks = fmt.Sprintf("%d chunks", p.Chunks)
 		}
-		t.line("pool", "Netty's, %s of %s together: %s handed out, of which %s in buffers that are held and %s in buffers that nobody holds",
+		t.line("Netty", "its pool has %s of %s together: %s handed out, of which %s in buffers that are held and %s in buffers that nobody holds",
 			chunks, report.Size(p.Size), report.Size(p.Allocated), report.Size(p.Held), report.Size(p.Dropped))
 	}
 	t.states(h)

@@ -52,13 +52,30 @@ var standsForMemory = regexp.MustCompile(`^java\.nio\.(Direct|Mapped)\w*Buffer\w
 // netty are those of them that a pool serves.
 var netty = regexp.MustCompile(`(^|\.)buffer\.Pooled\w*ByteBuf$`)
 
-// counts shows how many objects there are, and how many more after a while.
-func (t *holdersText) counts(counts []count, c *choice, o *holdersOptions) {
-	last := counts[len(counts)-1]
+// rowsOf is the classes that stand for memory, and how many more of their objects there were after a while.
+func rowsOf(counts []count) []holdersRow {
 	first := map[string]uint64{}
 	for _, class := range counts[0].Classes {
 		first[class.Class] += class.Instances
 	}
+	rows := []holdersRow{}
+	for _, class := range counts[len(counts)-1].Classes {
+		if !standsForMemory.MatchString(class.Class) {
+			continue
+		}
+		r := holdersRow{Class: class.Class, Objects: class.Instances}
+		if len(counts) == 2 {
+			more := int64(class.Instances - first[class.Class])
+			r.More = &more
+		}
+		rows = append(rows, r)
+	}
+	slices.SortStableFunc(rows, func(a, b holdersRow) int { return cmp.Compare(b.Objects, a.Objects) })
+	return rows
+}
+
+// counts shows how many objects there are, and how many more after a while.
+func (t *holdersText) counts(counts []count, rows []holdersRow, c *choice, o *holdersOptions) {
 	how := "garbage that is not yet collected included: no collection was forced"
 	if o.live {
 		how = "after a full garbage collection each"
@@ -68,37 +85,27 @@ func (t *holdersText) counts(counts []count, c *choice, o *holdersOptions) {
 		growth = "+" + o.wait.String()
 	}
 	fmt.Fprintf(t, "%9s %8s  CLASS\n", "OBJECTS", growth)
-	type row struct {
-		class     string
-		n, before uint64
-	}
-	var rows []row
-	for _, class := range last.Classes {
-		if standsForMemory.MatchString(class.Class) {
-			rows = append(rows, row{class.Class, class.Instances, first[class.Class]})
-		}
-	}
-	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(b.n, a.n) })
 	for _, r := range rows[:min(len(rows), holdersRows)] {
 		growth := ""
-		if len(counts) == 2 {
-			growth = fmt.Sprintf("%+d", int64(r.n-r.before))
+		if r.More != nil {
+			growth = fmt.Sprintf("%+d", *r.More)
 		}
-		fmt.Fprintf(t, "%9d %8s  %s\n", r.n, growth, report.Line(r.class, holdersWidth-20))
+		fmt.Fprintf(t, "%9d %8s  %s\n", r.Objects, growth, report.Line(r.Class, holdersWidth-20))
 	}
 	if len(rows) > holdersRows {
 		t.line("", "and %d classes with fewer", len(rows)-holdersRows)
 	}
+	last := counts[len(counts)-1]
 	if last.Bad > 0 {
 		t.line("", "%d lines of the JVM's count could not be read", last.Bad)
 	}
 	var pooled, handles uint64
 	for _, r := range rows {
 		switch {
-		case netty.MatchString(r.class):
-			pooled += r.n
-		case strings.HasPrefix(r.class, "java.nio.Direct"), strings.Contains(r.class, "ByteBuf"), strings.Contains(r.class, "Segment"):
-			handles += r.n
+		case netty.MatchString(r.Class):
+			pooled += r.Objects
+		case strings.HasPrefix(r.Class, "java.nio.Direct"), strings.Contains(r.Class, "ByteBuf"), strings.Contains(r.Class, "Segment"):
+			handles += r.Objects
 		}
 	}
 	t.line("counted", "%s; each stopped the JVM for up to %s", how, counts[0].took.Round(time.Millisecond))
