@@ -61,6 +61,9 @@ func (b *builder) isArena(r vma.Range) bool {
 		if a.Kind != vma.Anon || a.Prot&vma.ProtExec != 0 || a.Start > at {
 			return false
 		}
+		if a.Op == vma.OpMmap && a.Prot != 0 { // malloc reserves an arena, and makes it writable then
+			return false
+		}
 		at, full = a.End, a.Prot != 0
 	}
 	if full {

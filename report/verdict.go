@@ -212,6 +212,11 @@ func ends(s *leak.Suspect, now *time.Time) string {
 	case l == nil:
 		return "not foretold: no limit that it would meet is known"
 	case s.ExhaustedAt == nil:
+		for _, why := range s.Why { // without dates the time of day stands there alone
+			if _, at, ok := strings.Cut(why, " is reached "); ok && strings.HasPrefix(why, l.Name) {
+				return fmt.Sprintf("%s; %s: %s", cut(at, 200), l.Name, used(l))
+			}
+		}
 		return fmt.Sprintf("not foretold; %s: %s", l.Name, used(l))
 	}
 	text := "about " + clockOrDate(s.ExhaustedAt, now)
