@@ -13,6 +13,7 @@ const (
 	maxAsked    = 4096 // threads that are asked
 	maxGuard    = 1 << 20
 	mostStack   = 1 << 30
+	stackUnit   = 1 << 20
 )
 
 // stackFacts adds the stacks of threads that the JVM does not tell of: where
@@ -30,7 +31,7 @@ func (s *session) stackFacts(t *target, f *leak.Facts, brief bool) {
 				continue
 			}
 			if sp, ok := symbolize.StackPointer(t.sp.PID(), int(th.Thread.TID)); ok {
-				if r := stackAt(t.sp.VM(), sp); !r.Empty() {
+				if r := untold(stackAt(t.sp.VM(), sp), f.Regions); !r.Empty() {
 					t.stacks = append(t.stacks, leak.Region{Range: r, Category: leak.ThreadStack, Thread: th.Thread})
 				}
 			}
@@ -39,7 +40,19 @@ func (s *session) stackFacts(t *target, f *leak.Facts, brief bool) {
 	f.Regions = append(f.Regions, t.stacks...)
 }
 
-// stackAt is the stack that holds sp, with its guard; empty if that is no stack of its own.
+// untold is the part of r up to the first region in it.
+func untold(r vma.Range, regions []leak.Region) vma.Range {
+	for i := range regions {
+		if regions[i].Overlaps(r) {
+			r.End = max(r.Start, regions[i].Start)
+		}
+	}
+	return r
+}
+
+// stackAt is the stack that holds sp, with its guard; empty if that is no
+// stack of its own. The kernel may have joined it with what lies above: then it
+// ends at the first whole MiB above sp, as stacks are whole MiB and most of one is free below.
 func stackAt(vm *vma.Space, sp uint64) vma.Range {
 	if sp < maxGuard {
 		return vma.Range{}
@@ -49,9 +62,11 @@ func stackAt(vm *vma.Space, sp uint64) vma.Range {
 			break
 		}
 		for guard := range vm.Over(vma.Range{Start: a.Start - 1, End: a.Start}) {
-			if guard.Kind == vma.Anon && guard.Prot == 0 && guard.Len() <= maxGuard {
-				return vma.Range{Start: guard.Start, End: a.End}
+			if guard.Kind != vma.Anon || guard.Prot != 0 || guard.Len() > maxGuard {
+				continue
 			}
+			end := a.Start + (sp-a.Start+stackUnit)&^(stackUnit-1)
+			return vma.Range{Start: guard.Start, End: min(a.End, end)}
 		}
 	}
 	return vma.Range{}
