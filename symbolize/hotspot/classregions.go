@@ -36,7 +36,7 @@ func (vm *VM) classRegions() ([]Region, error) {
 		}
 		regions = append(regions, space)
 	}
-	if nodes, ok := vm.metaspaceNodes(nonclassContext); ok {
+	if nodes, ok := vm.metaspaceNodes(&nonclass); ok {
 		for _, n := range nodes.list {
 			regions = append(regions, Region{Start: n.base, End: n.base + n.size, Purpose: Metaspace})
 		}
@@ -54,7 +54,7 @@ func (vm *VM) classRegions() ([]Region, error) {
 // classSpace returns the range of class space, by the list of its nodes, or else by its size and the lowest class in it:
 // behind the archive it begins at the next multiple of 16 MiB. With full class pointers there is none.
 func (vm *VM) classSpace(sharedLow, sharedHigh uint64) (Region, error) {
-	if nodes, ok := vm.metaspaceNodes(classContext); ok && len(nodes.list) == 1 {
+	if nodes, ok := vm.metaspaceNodes(&class); ok && len(nodes.list) == 1 {
 		n := nodes.list[0]
 		return Region{Start: n.base, End: n.base + n.size, Purpose: ClassSpace}, nil
 	}

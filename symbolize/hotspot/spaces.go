@@ -21,8 +21,8 @@ func (vm *VM) Spaces() (Spaces, error) {
 			s.Threads = &count
 		}
 	}
-	s.Metaspace = vm.metaspaceUsage(nonclassContext, usedNonclass)
-	s.ClassSpace = vm.metaspaceUsage(classContext, usedClass)
+	s.Metaspace = vm.metaspaceUsage(&nonclass)
+	s.ClassSpace = vm.metaspaceUsage(&class)
 	if s.Metaspace.Committed == nil {
 		vm.countedSpaces(&s)
 	}
@@ -31,20 +31,15 @@ func (vm *VM) Spaces() (Spaces, error) {
 	return s, err
 }
 
-// metaspaceUsage is what the counters of a context say.
-func (vm *VM) metaspaceUsage(context, counter string) Usage {
-	nodes, ok := vm.metaspaceNodes(context)
+// metaspaceUsage is what the counters of metaspace or class space say.
+func (vm *VM) metaspaceUsage(c *metaContext) Usage {
+	nodes, ok := vm.metaspaceNodes(c)
 	if !ok {
 		return Usage{}
 	}
 	u := Usage{Committed: &nodes.committed, Max: &nodes.reserved}
-	if at, ok := vm.local(counter); ok {
-		if words, err := vm.raw.u64(at); err == nil && words <= nodes.committed/word {
-			used := words * word
-			u.Used = &used
-		}
-	} else if used := nodes.used; vm.version.Major >= 22 && used <= nodes.committed {
-		u.Used = &used
+	if nodes.counted {
+		u.Used = &nodes.used
 	}
 	return u
 }
