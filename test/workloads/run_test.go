@@ -108,7 +108,7 @@ func (r *live) commandLine(tb testing.TB) (name string, args []string) {
 // nettyLimit is for the run out of memory low enough to be met soon after the trace.
 func (r *live) nettyLimit() string {
 	if r.w.name == "netty-out-of-memory" {
-		return "640m"
+		return "1000m"
 	}
 	return "2048m"
 }

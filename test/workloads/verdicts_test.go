@@ -53,8 +53,11 @@ func verdicts(rows []outcome) string {
 Written by `+"`make test-workloads`"+` on %s: %s, %d processors.
 Each workload of test/workloads leaks in a known way and prints the truth; its control does the same work and
 leaks nothing. Growth is that of the suspects as a share of what the workload says, or, in the heaps of malloc and
-of Go, of what the kernel's smaps show; so is the time to the limit. They should be within 10 and 20 %%. "First" is when an
-export, asked for every two seconds, first named the right pool and category. A row without an outcome is as it should be.
+of Go, of what the kernel's smaps show once they grow; so is the time to the limit. They should be within 10 and 20 %%.
+"First" is when an export, asked for every two seconds (every ten of the ten minutes), first named the right pool and
+category. A control must have no suspect in any of these exports; but a cache that fills for 8 s and a sawtooth that
+rises for 10 s may be suspected meanwhile, as twenty similar steps must be called growing. The heaps of a JVM and mapped
+files are no leak of anonymous memory outside the heap, whether they grow or not. A row without an outcome is as it should be.
 
 %d runs, %d of them controls: %d not as they should be.
 

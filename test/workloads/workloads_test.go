@@ -102,12 +102,12 @@ func (r *live) expect(tb testing.TB) (x expected) {
 	}
 	x.perHour = slope(truth, func(t told) (time.Time, float64) { return t.at, t.leaked })
 	tb.Logf("the workload says %.1f MiB/h; by the kernel %.1f MiB/h in arenas, %.1f of all", x.perHour/(1<<20),
-		slope(r.memory, memory.inArenas)/(1<<20), slope(r.memory, memory.all)/(1<<20))
+		slope(since(r.memory), memory.inArenas)/(1<<20), slope(r.memory, memory.all)/(1<<20))
 	switch r.w.truth {
 	case arenas:
-		x.perHour, x.arena = slope(r.memory, memory.inArenas), true
-		if r.w.program == "netty" {
-			x.categories = append(x.categories, "malloc-arena")
+		x.perHour, x.arena = slope(since(r.memory), memory.inArenas), true
+		if r.w.program == "netty" { // one of its threads may have the main arena
+			x.categories = append(x.categories, "malloc-arena", "brk-heap")
 		}
 	case committed:
 		x.perHour = slope(r.memory, memory.all)
@@ -150,6 +150,16 @@ func (r *live) left(last told) float64 {
 		return most - last.leaked
 	}
 	return 0
+}
+
+// since is all from when malloc's heaps began to grow: until then it uses again what was freed.
+func since(all []memory) []memory {
+	first, last := all[0].arenas, all[len(all)-1].arenas
+	i := slices.IndexFunc(all, func(m memory) bool { return m.arenas > first+(last-first)/20 })
+	if i < 0 || len(all)-i < 3 {
+		return all
+	}
+	return all[i:]
 }
 
 func (m memory) inArenas() (time.Time, float64) { return m.at, m.arenas }
