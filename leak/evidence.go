@@ -106,14 +106,12 @@ func (e *evidence) goesOn(now int64) bool {
 	return quiet <= max(5*e.mean, e.max*5/4) && quiet <= max(e.span/2, int64(time.Second))
 }
 
-// rate is the growth: the bytes over the time in which they came, and what
-// chance alone could have made of it.
-func (e *evidence) rate() Growth {
+// growth is the rate with what chance alone could have made of it.
+func (e *evidence) growth(rate float64) Growth {
 	const grid = 8
-	if e.span <= 0 {
+	if e.span <= 0 || rate <= 0 {
 		return Growth{}
 	}
-	rate := perHour(e.bytes, e.span)
 	share := 2 / math.Sqrt(max(e.weight, 1))
 	if e.calls >= 2*grid {
 		share = min(share, 2*e.vary/math.Sqrt(grid))

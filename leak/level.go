@@ -3,6 +3,7 @@ package leak
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // level is what a candidate held over time, made of what was sampled and of
@@ -199,4 +200,26 @@ func (l *level) drawdown(since int64) uint64 {
 		}
 	}
 	return most
+}
+
+// settled is a rate of rises in which what is held for a moment only, which has
+// risen by now too, does not count: no more than the trend, where l also falls.
+func (l *level) settled(rate float64, since, now int64) float64 {
+	if l.drawdown(since) == 0 {
+		return rate
+	}
+	return min(rate, l.trend(since, now))
+}
+
+// trend is the slope of l, in bytes per hour, by least squares.
+func (l *level) trend(since, now int64) float64 {
+	const grid = 64
+	var up, across float64
+	for i := range grid {
+		x := float64(2*i-grid+1) / 2
+		at := since + int64(float64(now-since)*float64(i)/(grid-1))
+		up += x * float64(l.before(at))
+		across += x * x
+	}
+	return up / across * (grid - 1) / float64(max(now-since, 1)) * float64(time.Hour)
 }

@@ -110,6 +110,9 @@ func stepwise(l *level, up []rise, d demands, since, now int64) shape {
 	if beyond < 2 || bytes < max(d.bytes, 2*l.drawdown(st[0].start)) || st[len(st)-1].end-st[0].start < max(d.span, longSpan) {
 		return shape{}
 	}
+	if len(st) >= 8 {
+		*g.PerHour = max(*g.Low, round(l.settled(float64(*g.PerHour), st[0].start, now)))
+	}
 	period := time.Duration(steps.PeriodNS)
 	s := shape{form: staircase, growth: g, steps: steps, stairs: st, since: st[0].start, rises: len(st), even: st.evenness()}
 	made, kept := st.foretold(now)
@@ -214,7 +217,7 @@ func window(l *level, all []turn, up []rise, d demands, from, since, now int64) 
 	default:
 		return shape{}
 	}
-	s.growth = e.rate()
+	s.growth = e.growth(l.settled(perHour(e.bytes, max(e.span, 1)), s.since, now))
 	if !s.growth.Significant {
 		return shape{}
 	}

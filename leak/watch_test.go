@@ -30,3 +30,23 @@ func TestAnArenaReservedBeforeTheTraceGrows(t *testing.T) {
 		t.Errorf("%s, %s, growth %+v, want growing, %s, 2250 MiB an hour", got.Verdict, *got.Category, got.Growth, MallocArena)
 	}
 }
+
+func TestWhatIsHeldForAMomentIsNoGrowth(t *testing.T) {
+	s := newSim(t, 2)
+	worker := s.thread("worker-1")
+	s.with("app.Mail.read()")
+	s.every(250*time.Millisecond, 0, func(i int) {
+		addr := s.get(worker, 4*mib)
+		if i%4 != 0 {
+			s.in(1200*time.Millisecond, func() { s.munmap(worker, addr, 4*mib) })
+		}
+	})
+	s.run(30 * time.Second)
+	got := s.judgement()
+	if got == nil || got.Growth.PerHour == nil {
+		t.Fatalf("no growth: %+v", got)
+	}
+	if share := float64(*got.Growth.PerHour) / (3600 * 4 * mib); share < 0.92 || share > 1.08 {
+		t.Errorf("growth is %.2f of the truth", share)
+	}
+}
