@@ -1,5 +1,7 @@
 package leak
 
+import "time"
+
 // JVM is what the virtual machine says of itself. Nil is unknown.
 type JVM struct {
 	Version    *string           `json:"version"`
@@ -15,6 +17,8 @@ type JVM struct {
 	// Native memory tracking, where it is on and was asked for at the end: bytes by the VM's category, and "Total".
 	NMT         map[string]uint64 `json:"nmt"` // committed
 	NMTReserved map[string]uint64 `json:"nmt_reserved"`
+	NMTGrowth   map[string]int64  `json:"nmt_growth"` // committed, since NMTSince
+	NMTSince    *time.Time        `json:"nmt_since"`  // when they were asked for first in this trace
 	NMTStatus   *string           `json:"nmt_status"` // summary, detail, or why there are no figures and what to do
 }
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"vmaleak/leak"
 	"vmaleak/symbolize/hotspot"
@@ -64,6 +65,9 @@ func TestWhatAJVMsMemoryIsFor(t *testing.T) {
 				}
 				if j.NMTStatus == nil || *j.NMTStatus != "summary" || j.NMTReserved["Total"] < j.NMT["Total"] {
 					t.Errorf("tracking: %v, %v", j.NMTStatus, j.NMT)
+				}
+				if _, ok := j.NMTGrowth["Total"]; !ok || j.NMTSince == nil || j.NMTSince.After(*e.TracedSince) && j.NMTSince.Sub(*e.TracedSince) > time.Minute {
+					t.Errorf("growth since %v: %v", j.NMTSince, j.NMTGrowth)
 				}
 				checkCounters(t, e)
 				stacks := 0

@@ -28,7 +28,9 @@ type jvmWatch struct {
 	ended    atomic.Bool
 	answered atomic.Uint64              // the last request that a reading came after
 	last     atomic.Pointer[jvmReading] // nil before the first one
-	nmt      atomic.Pointer[jvmNMT]     // nil unless it was asked for
+	nmt      atomic.Pointer[jvmNMT]     // the last answer; nil unless it was asked for
+	firstNMT atomic.Pointer[jvmNMT]     // the first that had figures
+	asked    bool                       // for the first; the trace loop's own
 
 	// The goroutine's own.
 	vm   *hotspot.VM

@@ -134,6 +134,7 @@ func (s *session) run(ctx context.Context) error {
 			s.refresh(now)
 		}
 		s.fetchDue(ctx, now)
+		s.firstNMT(ctx)
 		s.lookAtMalloc(now)
 		if now.After(nextTick) {
 			if nextTick = nextTick.Add(s.o.interval); nextTick.Before(now) {
