@@ -73,7 +73,8 @@ const youngJVM = 2 * time.Minute // classes are still being loaded
 
 // demands is what growth of a kind must have.
 func (b *builder) demands(k kind, together bool) demands {
-	d := demands{rises: 20, few: 6, span: minSpan, bytes: minBytes, stairs: true}
+	// Of twenty one is what the thread got first, and the next marks the beginning.
+	d := demands{rises: 18, few: 6, span: minSpan, bytes: minBytes, stairs: true}
 	if together { // many things that grow once each look like one that grows for ever
 		d.rises, d.few, d.span, d.bytes = 30, 0, int64(15*time.Second), 2*minBytes
 	}

@@ -50,3 +50,22 @@ func TestWhatIsHeldForAMomentIsNoGrowth(t *testing.T) {
 		t.Errorf("growth is %.2f of the truth", share)
 	}
 }
+
+func TestTwentySimilarStepsAreGrowing(t *testing.T) {
+	s := newSim(t, 3)
+	worker := s.thread("worker-1")
+	s.with("app.Mail.read()")
+	s.every(400*time.Millisecond, 0, func(i int) {
+		if i < 20 {
+			s.get(worker, mib)
+		}
+	})
+	s.run(7800 * time.Millisecond)
+	if got := s.judgement(); got != nil && got.Verdict != "suspicious" {
+		t.Errorf("19 steps are %s", got.Verdict)
+	}
+	s.run(8200 * time.Millisecond)
+	if got := s.judgement(); got == nil || got.Verdict != "growing" {
+		t.Errorf("20 steps are %+v, want growing", got)
+	}
+}
