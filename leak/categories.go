@@ -24,7 +24,7 @@ type CategoryUse struct {
 type Books struct {
 	Anon        *uint64    `json:"anon"`        // resident, of no file
 	Categories  *uint64    `json:"categories"`  // resident, of the categories together
-	Outside     *uint64    `json:"outside"`     // resident private pages of other rows: the main stack, written pages of files
+	Outside     *uint64    `json:"outside"`     // resident private pages of other rows: the main stack, written pages of files, what was made PROT_NONE
 	Unexplained *int64     `json:"unexplained"` // negative where pages came after the kernel's count
 	Unread      uint64     `json:"unread"`      // committed bytes that there was no time to look at
 	OldestAt    *time.Time `json:"oldest_at"`   // when the oldest of the pages were counted

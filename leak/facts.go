@@ -30,7 +30,7 @@ type Facts struct {
 // Memory is what the kernel counts of a whole process, in bytes; nil is unknown.
 type Memory struct {
 	File, Shmem, Swap *uint64
-	Outside           *uint64 // resident private pages of rows that are not the ledger's: the main stack, written pages of files
+	Outside           *uint64 // resident private pages of rows that are not the ledger's: the main stack, written pages of files, what was made PROT_NONE
 }
 
 // ThreadFacts is what is known of one thread. Nil and zero are unknown; a

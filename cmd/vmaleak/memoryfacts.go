@@ -151,13 +151,16 @@ func (s *session) pagesOf(t *target, regions []leak.Region, look time.Duration) 
 	return pages, memory
 }
 
-// outside is the rows that are not the ledger's and may hold private pages.
+// mostReserved bounds the reservations that are looked at: what was made inaccessible may still be in memory.
+const mostReserved = 4 << 30
+
+// outside is the rows that are not among the ledger's committed ones and may hold private pages.
 func outside(vm *vma.Space, ours []vma.Range) (list []vma.Range) {
 	for a := range vm.All() {
 		for len(ours) > 0 && ours[0].End <= a.Start {
 			ours = ours[1:]
 		}
-		if !a.Kind.Exported() && a.End < 1<<63 && (len(ours) == 0 || !ours[0].Overlaps(a.Range)) {
+		if (!a.Kind.Exported() || a.Prot == 0 && a.Len() <= mostReserved) && a.End < 1<<63 && (len(ours) == 0 || !ours[0].Overlaps(a.Range)) {
 			list = append(list, a.Range)
 		}
 	}
