@@ -161,13 +161,17 @@ func heldBy(s *leak.Suspect) string {
 		who = poolName(*s.Pool)
 	}
 	text := who + ": "
+	what := "mapping"
+	if s.Blocks {
+		what = "block"
+	}
 	switch size := sole(s.SizeClass); {
 	case size != nil && s.Outstanding == s.Mappings**size:
-		text += fmt.Sprintf("%s of %s B held (%s)", plural(s.Mappings, "mapping"), exact(*size), mebibytes(s.Outstanding, 1))
+		text += fmt.Sprintf("%s of %s B held (%s)", plural(s.Mappings, what), exact(*size), mebibytes(s.Outstanding, 1))
 	case size != nil:
-		text += fmt.Sprintf("%s held by %s of %s B", mebibytes(s.Outstanding, 1), plural(s.Mappings, "mapping"), exact(*size))
+		text += fmt.Sprintf("%s held by %s of %s B", mebibytes(s.Outstanding, 1), plural(s.Mappings, what), exact(*size))
 	default:
-		text += fmt.Sprintf("%s held by %s", mebibytes(s.Outstanding, 1), plural(s.Mappings, "mapping"))
+		text += fmt.Sprintf("%s held by %s", mebibytes(s.Outstanding, 1), plural(s.Mappings, what))
 	}
 	if s.Category != nil {
 		text += ", " + *s.Category

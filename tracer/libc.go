@@ -166,6 +166,9 @@ func functions(f *os.File, static bool) (list []function, err error) {
 		if call == 0 || s.Section == elf.SHN_UNDEF || elf.ST_TYPE(s.Info) != elf.STT_FUNC || offset == 0 {
 			continue
 		}
+		if e.Machine == elf.EM_X86_64 {
+			offset = entry(f, offset)
+		}
 		malloc, free = malloc || s.Name == "malloc", free || s.Name == "free"
 		if !at[offset] {
 			at[offset] = true

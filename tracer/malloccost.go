@@ -132,6 +132,9 @@ func (t *Tracer) measureMalloc(args []string) (cost MallocCost, err error) {
 		if f.functions[i].offset, err = codeOffset(pid, f.functions[i].offset); err != nil {
 			return cost, err
 		}
+		if runtime.GOARCH == "amd64" {
+			f.functions[i].offset = entry(self, f.functions[i].offset)
+		}
 	}
 	p := &mallocProbes{}
 	defer func() { err = errors.Join(err, p.close()) }()

@@ -14,16 +14,19 @@ again:
 	JNZ  again
 	RET
 
-// Begins as most functions do, so that the kernel need not step over what it cannot emulate.
+// Both begin as glibc's do.
 TEXT ·standInMalloc(SB), NOSPLIT|NOFRAME, $0-0
-	PUSHQ BP
+	PUSHQ R13
 	MOVQ  BX, AX
-	POPQ  BP
+	POPQ  R13
 	RET
 
 TEXT ·standInFree(SB), NOSPLIT|NOFRAME, $0-0
-	PUSHQ BP
-	POPQ  BP
+	TESTQ DI, DI
+	JEQ   done
+	NOP
+
+done:
 	RET
 
 // func standIns() (malloc, free uint64)

@@ -66,7 +66,7 @@ func addTraceFlags(cmd *cobra.Command, o *traceOptions) {
 	f.StringVar(&o.attach, "attach", "auto", "ask JVMs for their threads' names: auto (if their memory does not tell), yes or no")
 	f.StringVar(&o.stacks, "stacks", "auto", "take the stack of every call that maps memory: auto or off")
 	f.Var(&o.stackMin, "stack-min", "smallest call whose stack is taken, `SIZE` (default 32KiB)")
-	f.Var(&o.malloc, "malloc", "follow blocks of malloc of at least `SIZE` as well, by probes in the target's libc: each call of malloc and free of any size then costs it about 1 µs")
+	f.Var(&o.malloc, "malloc", "follow blocks of malloc of at least `SIZE` as well, by probes in the target's libc, at which its calls of malloc and free of any size stop: what that costs is measured and shown")
 	f.BoolVar(&o.fullStacks, "full-stacks", false, "show every frame of a stack")
 	f.BoolVar(&o.noSave, "no-save", false, "do not save ./vmaleak-PID.json.zst")
 	f.BoolVar(&o.noTUI, "no-tui", false, "plain text even on a terminal")

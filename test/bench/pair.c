@@ -9,6 +9,8 @@
  * getpid  one getpid: a bystander
  * rw      a read of one byte of /dev/zero and a write of one to /dev/null
  * events  the pair, by T threads at once
+ * block   malloc and free of 64 KiB, which malloc takes from what it has
+ * small   the same of 64 bytes
  *
  * stdout, one line a round: "MODE n N wall_ns W cpu_ns C", both per operation;
  * cpu_ns is the threads' own CPU time. With --wait each round begins with a
@@ -58,6 +60,15 @@ static void pair(int touch)
 	munmap(p, LENGTH);
 }
 
+static void block(size_t size)
+{
+	char *volatile p = malloc(size); /* or the compiler does without */
+
+	if (!p)
+		abort();
+	free(p);
+}
+
 static void rw(void)
 {
 	char c;
@@ -79,6 +90,8 @@ static int64_t run(void)
 			pair(1);
 		else if (which == 'g')
 			syscall(SYS_getpid);
+		else if (which == 'b' || which == 's')
+			block(which == 'b' ? LENGTH : 64);
 		else
 			rw();
 	}
@@ -145,14 +158,14 @@ static void every_round(int wait)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: pair [--mode pair|touch|getpid|rw|events] [--n N] [--rounds R] "
+	fprintf(stderr, "usage: pair [--mode pair|touch|getpid|rw|events|block|small] [--n N] [--rounds R] "
 			"[--threads T] [--stack BYTES] [--wait]\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	static const char *const modes[] = {"pair", "touch", "getpid", "rw", "events"};
+	static const char *const modes[] = {"pair", "touch", "getpid", "rw", "events", "block", "small"};
 	int wait = 0, known = 0;
 	volatile char *hole;
 	long stack = 0;

@@ -173,6 +173,8 @@ or of those of them that no other tracer on the host disturbed: $(of bystander g
 		    $(command_of vmaleak) [--stacks=off]
 		    VMALEAK_BENCH_JVM=PID go test -run '^\$' -bench 'Resolve|Prepare' -count $count ./symbolize/unwind
 
+		$(cat "$tmp/malloc")
+
 		## Noise
 
 		CPU time is not wall time, but caches, sibling threads and the hypervisor are shared with whatever else runs: differences below 5 % mean nothing here,

@@ -69,6 +69,8 @@ prepare || { cat "$tmp/go" >&2; failed=1; }
 netty "$netty_pairs" "$netty_seconds" "$warmup" || failed=1
 kill "$server"
 costs "$cost_seconds" "$costs" || failed=1
+say "--malloc"
+test/bench/malloc.sh "$vmaleak" >"$tmp/malloc" || failed=1
 load_after=$(cut -d' ' -f1-3 /proc/loadavg)
 
 if [ -n "$quick" ]; then

@@ -45,7 +45,7 @@ import java.util.concurrent.atomic.LongAdder;
  * JDK 17 -Dio.netty.tryReflectionSetAccessible=true --add-opens java.base/java.nio=ALL-UNNAMED.
  *
  * Prints "ready PORT", then "stats msgs=N retained=BYTES cpu_ns=N" now and then, and the same with
- * "final" when it is told to end.
+ * "final", after "chunks N" of those that Netty holds, when it is told to end.
  */
 public final class NettyLeak {
   private static final LongAdder MESSAGES = new LongAdder();
@@ -170,6 +170,7 @@ public final class NettyLeak {
         })
         .bind(new InetSocketAddress("127.0.0.1", port)).sync().channel();
     Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+      System.out.println("chunks " + PooledByteBufAllocator.DEFAULT.metric().usedDirectMemory() / CHUNK);
       System.out.println(counters("final"));
       System.out.flush();
     }, "final"));

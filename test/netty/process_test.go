@@ -28,11 +28,17 @@ type process struct {
 
 func start(tb testing.TB, name string, args ...string) *process {
 	tb.Helper()
+	// Chunks must be mappings of their own, whatever malloc learns from what is freed.
+	return startWith(tb, []string{"MALLOC_MMAP_THRESHOLD_=131072"}, name, args...)
+}
+
+// startWith starts a program with more in its environment.
+func startWith(tb testing.TB, env []string, name string, args ...string) *process {
+	tb.Helper()
 	p := &process{Cmd: exec.Command(name, args...), done: make(chan struct{})}
 	p.Stdout, p.Stderr = p, p
 	p.Dir = tb.TempDir()
-	// Chunks must be mappings of their own, whatever malloc learns from what is freed.
-	p.Env = append(os.Environ(), "MALLOC_MMAP_THRESHOLD_=131072")
+	p.Env = append(os.Environ(), env...)
 	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.Start(); err != nil {
 		tb.Fatalf("start %s: %v", name, err)
@@ -104,9 +110,14 @@ func (p *process) interrupt(tb testing.TB) {
 // startServer returns when it serves, with its port.
 func startServer(tb testing.TB, java, classPath string, args ...string) (p *process, port string) {
 	tb.Helper()
+	return startServerWith(tb, []string{"MALLOC_MMAP_THRESHOLD_=131072"}, java, classPath, args...)
+}
+
+func startServerWith(tb testing.TB, env []string, java, classPath string, args ...string) (p *process, port string) {
+	tb.Helper()
 	all := append([]string{"-Xmx256m", "-XX:MaxDirectMemorySize=2g", "-Dio.netty.tryReflectionSetAccessible=true",
 		"--add-opens", "java.base/java.nio=ALL-UNNAMED", "-cp", classPath, "NettyLeak"}, args...)
-	p = start(tb, java, all...)
+	p = startWith(tb, env, java, all...)
 	p.until(tb, "the server is ready", func() bool {
 		_, after, ok := strings.Cut(p.output(), "ready ")
 		var whole bool
@@ -117,11 +128,12 @@ func startServer(tb testing.TB, java, classPath string, args ...string) (p *proc
 }
 
 // startTrace returns when the process is traced.
-func startTrace(tb testing.TB, pid int) (p *process, export string) {
+func startTrace(tb testing.TB, pid int, more ...string) (p *process, export string) {
 	tb.Helper()
 	dir := tb.TempDir()
 	export, ready := filepath.Join(dir, "export.json"), filepath.Join(dir, "ready")
-	p = start(tb, must[string](tb)(program()), "trace", "-p", fmt.Sprint(pid), "--no-save", "--no-tui", "--json", export, "--ready-file", ready)
+	args := append([]string{"trace", "-p", fmt.Sprint(pid), "--no-save", "--no-tui", "--json", export, "--ready-file", ready}, more...)
+	p = start(tb, must[string](tb)(program()), args...)
 	p.until(tb, "the trace is ready", func() bool { return exists(ready) })
 	return p, export
 }
