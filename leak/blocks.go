@@ -1,10 +1,6 @@
 package leak
 
-import (
-	"time"
-
-	"vmaleak/vma"
-)
+import "vmaleak/vma"
 
 // Blocks of malloc lie inside mappings: they have books of their own, which
 // add to no total. They are told apart by id, since addresses are used again.
@@ -31,13 +27,13 @@ type blockKey struct {
 
 // blockSum is blocks added up.
 type blockSum struct {
-	count, bytes           uint64 // that live
-	given, givenBytes      uint64
-	freed, freedBytes      uint64
-	byOthers               uint64 // of freed: by another thread than the one that asked for them
-	first, last, firstLive int64  // when the first and the last block came
-	track                  track
-	pool                   string // as of the last snapshot
+	count, bytes      uint64 // that live
+	given, givenBytes uint64
+	freed, freedBytes uint64
+	byOthers          uint64 // of freed: by another thread than the one that asked for them
+	first, last       int64  // when the first and the last block came
+	track             track
+	pool              string // as of the last snapshot
 }
 
 func (a *blockSum) give(size uint64, at int64) {
@@ -190,17 +186,6 @@ func (k *blocks) book(b *block, stack uint32) {
 	b.account.track.add(k.tracedAt, int64(b.account.bytes), b.account.count)
 }
 
-// unbook takes a block out of its account, as if it had never been there.
-func (k *blocks) unbook(b *block) {
-	a := b.account
-	a.count--
-	a.bytes -= b.size
-	a.given--
-	a.givenBytes -= b.size
-	a.track.add(k.tracedAt, int64(a.bytes), a.count)
-	b.account = nil
-}
-
 // account is the account of a key; where there is no room, that of its thread and stack, or of its thread, or of all: mixed.
 func (k *blocks) account(key blockKey) (a *blockSum, mixed bool) {
 	if a := k.accounts[key]; a != nil {
@@ -294,39 +279,6 @@ func (l *Ledger) settleBlocks() {
 			l.late++
 		}
 	}
-}
-
-// HealBlocks makes good the loss of records: live is all blocks that live, by
-// whoever knows. What is not among them is gone; what was not known is booked, without a stack.
-func (s *Space) HealBlocks(live []Block, at time.Time) {
-	if s.endedBy != "" {
-		return
-	}
-	k := s.blockBooks()
-	k.tracedAt = max(at.UnixNano(), k.tracedAt)
-	there := make(map[uint64]bool, len(live))
-	for i := range live {
-		there[live[i].ID] = true
-	}
-	for id := range k.live { // first: it makes room for accounts
-		if !there[id] {
-			k.healed++
-			k.gone(s, id, vma.Thread{}, true)
-		}
-	}
-	for _, b := range k.live {
-		if b.mixed && b.account != nil {
-			k.unbook(b)
-			k.book(b, b.stack)
-		}
-	}
-	for i := range live {
-		if k.live[live[i].ID] == nil {
-			k.healed++
-			k.give(s, &live[i])
-		}
-	}
-	k.mark(k.tracedAt)
 }
 
 // inheritBlocks notes the blocks of its parent that a child has after a fork: which of them it frees is not known.

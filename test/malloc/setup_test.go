@@ -2,6 +2,7 @@ package malloc
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -241,7 +242,7 @@ func (p *program) mustWork(tb testing.TB, k *books) told {
 				return
 			}
 		}
-		done <- fmt.Errorf("the program ended early: %v", p.out.Err())
+		done <- errors.Join(errors.New("the program ended early"), p.out.Err())
 	}()
 	for deadline := time.Now().Add(2 * time.Minute); ; {
 		if err := k.tr.Poll(time.Now().Add(5 * time.Millisecond)); err != nil {
