@@ -138,6 +138,7 @@ func (s *session) End(sp *tracer.Space, at time.Time, by string) {
 	delete(s.targets, sp)
 	s.last = nil
 	t.verified, t.because = sp.Verified()
+	t.malloc.calls = s.tr.MallocCalls(sp.PID()) // the probes go with the process
 	t.ended = true
 	t.close()
 	t.books.End(at, by)
