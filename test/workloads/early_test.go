@@ -60,6 +60,7 @@ func TestARunOfFourSecondsIsTooShortToJudge(t *testing.T) {
 // TestHealthyNetty wants no suspect at any time while a sound server works:
 // for ten minutes, or with the few tests for twenty seconds.
 func TestHealthyNetty(t *testing.T) {
+	t.Parallel()
 	needTrace(t)
 	lasts := quickly
 	if all() {

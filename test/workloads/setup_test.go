@@ -189,7 +189,7 @@ var built string
 
 func TestMain(m *testing.M) {
 	// Workloads wait most of the time: some run at once, also on few processors.
-	if err := flag.Set("test.parallel", "4"); err != nil {
+	if err := flag.Set("test.parallel", "5"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -15,6 +15,7 @@ func all() bool { return os.Getenv("VMALEAK_WORKLOADS") == "all" }
 
 // TestWorkloads runs each leak and its control, on each JDK.
 func TestWorkloads(t *testing.T) {
+	t.Parallel()
 	needTrace(t)
 	for i := range workloads {
 		w := &workloads[i]
