@@ -117,11 +117,3 @@ func (l *Ledger) place(stack uint32) uint32 {
 	p.ofStack[stack] = n
 	return n
 }
-
-// placeName is the name of a numbered place.
-func (l *Ledger) placeName(place uint32) string {
-	if place == 0 || int(place) > len(l.places.names) {
-		return ""
-	}
-	return l.places.names[place-1]
-}

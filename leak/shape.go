@@ -179,7 +179,7 @@ func singles(up []rise, now int64) stairs {
 func window(l *level, all []turn, up []rise, d demands, from, since, now int64) shape {
 	start := from
 	if turns := l.turns(from); len(turns) > 0 {
-		if s := teeth(turns, d, from, now); s.verdict > healthy {
+		if s := teeth(turns, d, now); s.verdict > healthy {
 			return s
 		}
 		all = turns
@@ -262,7 +262,7 @@ func slows(up []rise, from, now int64) bool {
 }
 
 // teeth judges a level by where it stopped falling.
-func teeth(turns []turn, d demands, from, now int64) shape {
+func teeth(turns []turn, d demands, now int64) shape {
 	const few, many = 4, 7
 	if n := len(turns); n > 12 {
 		turns = turns[n-12:]

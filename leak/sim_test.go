@@ -22,7 +22,6 @@ type sim struct {
 	threads []ThreadFacts
 	dead    map[vma.Thread]bool
 	stacks  []*Stack
-	end     time.Duration // nothing repeats after it
 	regions []Region
 	malloc  *MallocFacts
 }

@@ -19,7 +19,7 @@ func (b *builder) suspects() {
 	b.ends(found)
 	for i, c := range found {
 		s := &b.e.Suspects[i]
-		s.Why, s.Lead = b.why(c, s), b.lead(c, s)
+		s.Why, s.Lead = b.why(c, s), b.lead(c)
 	}
 	b.sums = nil
 }

@@ -114,7 +114,7 @@ func (b *builder) ending(e *end) string {
 const maxLeads = 6
 
 // lead says what is known beyond the place, which is not always the culprit.
-func (b *builder) lead(c *candidate, s *Suspect) []string {
+func (b *builder) lead(c *candidate) []string {
 	lead := []string{}
 	number, known := b.stackFor(c)
 	if known {

@@ -44,7 +44,7 @@ func (t *screen) categories(e *leak.Entry) {
 		if f := freeOf(e, u.Category); f != nil {
 			free = size(*f)
 		}
-		row(u.Category, size(u.Mapped), size(u.Committed), sizeOr(u.Resident, "?"), sizeOr(u.Swap, "?"), free)
+		row(u.Category, size(u.Mapped), size(u.Committed), sizeOr(u.Resident), sizeOr(u.Swap), free)
 	}
 	if m := e.Malloc; m != nil && m.UnknownBecause != nil {
 		t.line("  free inside malloc's arenas: not known: " + cut(*m.UnknownBecause, 200))
@@ -188,7 +188,7 @@ func counters(e *leak.Entry) string {
 	var parts []string
 	for i := range e.Counters {
 		c := &e.Counters[i]
-		text := cut(c.Name, 80) + " " + sizeOr(c.Used, "?")
+		text := cut(c.Name, 80) + " " + sizeOr(c.Used)
 		if c.Limit != nil {
 			text += " of " + size(*c.Limit)
 		}

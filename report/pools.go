@@ -66,7 +66,7 @@ func (t *screen) pool(e *leak.Entry, p *leak.Pool, threads []member) {
 	case len(threads) == 1:
 		who, name = tid(threads[0].of), threadName(threads[0].of)
 	}
-	t.row(name, who, size(p.Committed), sizeOr(p.PreExisting, "?"), rate(p.Growth.PerHour), count(p.Mappings),
+	t.row(name, who, size(p.Committed), sizeOr(p.PreExisting), rate(p.Growth.PerHour), count(p.Mappings),
 		size(p.Released), mainSize(p.Size), clock(p.LastAt, cmp.Or(e.EndedAt, t.s.EndedAt)))
 	if len(threads) < 2 && !p.Virtual {
 		return

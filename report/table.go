@@ -62,8 +62,8 @@ func Table(w io.Writer, snaps ...*leak.Snapshot) error {
 				}
 			}
 		}
-		line(fmt.Sprint(pid(e)), processName(e), size(e.Totals.Committed), sizeOr(heap, "?"), sizeOr(off, "?"),
-			sizeOr(freeInside(e), "?"), rate(grows(e)), ends, verdict)
+		line(fmt.Sprint(pid(e)), processName(e), size(e.Totals.Committed), sizeOr(heap), sizeOr(off),
+			sizeOr(freeInside(e)), rate(grows(e)), ends, verdict)
 	}
 	return out.Flush()
 }

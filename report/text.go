@@ -111,7 +111,7 @@ func (t *screen) process(e *leak.Entry) {
 	t.verdicts(e)
 	tot := &e.Totals
 	t.line(fmt.Sprintf("mapped %s = committed %s + reserved %s; outstanding %s; resident %s", size(tot.Mapped),
-		size(tot.Committed), size(tot.Reserved), size(tot.Outstanding), sizeOr(tot.Resident, "?")))
+		size(tot.Committed), size(tot.Reserved), size(tot.Outstanding), sizeOr(tot.Resident)))
 	text := ""
 	for _, part := range []struct {
 		what string

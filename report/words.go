@@ -26,10 +26,10 @@ func size(n uint64) string {
 	return fmt.Sprintf("%.0f%c", v, units[u])
 }
 
-// sizeOr is size, or what stands for unknown.
-func sizeOr(n *uint64, unknown string) string {
+// sizeOr is size, or a question mark.
+func sizeOr(n *uint64) string {
 	if n == nil {
-		return unknown
+		return "?"
 	}
 	return size(*n)
 }

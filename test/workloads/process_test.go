@@ -95,16 +95,6 @@ func (p *process) say(tb testing.TB, word string) {
 	}
 }
 
-// ended reports whether it has.
-func (p *process) ended() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
-}
-
 // until polls until ok says so, and fails the test if p ends before.
 func (p *process) until(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
