@@ -208,6 +208,11 @@ func start(t *testing.T, args []string, o targetOptions) *target {
 	}
 	w.Close()
 	p.pid = p.cmd.Process.Pid
+	// A JVM that was killed leaves its socket, and PIDs come again: what lies there now is no living JVM's.
+	socket := filepath.Join("/tmp", fmt.Sprintf(".java_pid%d", p.pid))
+	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
 	ready := make(chan struct{})
 	go p.collect(r, ready)
 	t.Cleanup(func() {

@@ -73,8 +73,7 @@ func readFrom(m memory, rows []row, opt Options) (*Report, error) {
 	}
 	c := startClock()
 	defer c.stop()
-	v := newView(m, func() bool { return c.used() > opt.Time })
-	arenas, err := findArenas(v, rows)
+	v, arenas, err := settled(m, rows, c, opt.Time)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +98,20 @@ func readFrom(m memory, rows []row, opt Options) (*Report, error) {
 	}
 	r.Bytes = v.bytes
 	return r, nil
+}
+
+// looks is how often arenas that do not fit are looked for again, at most a half of the time long.
+const looks = 20
+
+// settled finds the arenas. One whose bins change while they are read does not fit, and does the next moment.
+func settled(m memory, rows []row, c *clock, most time.Duration) (v *view, arenas []*arena, err error) {
+	for range looks {
+		v = newView(m, func() bool { return c.used() > most })
+		if arenas, err = findArenas(v, rows); !errors.Is(err, ErrUnfit) || c.used() > most/2 {
+			break
+		}
+	}
+	return v, arenas, err
 }
 
 // smallBins is how many bins, after that of the unsorted blocks, have blocks of one size below 1 KiB each.
