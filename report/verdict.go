@@ -116,6 +116,13 @@ func (t *screen) suspect(e *leak.Entry, s *leak.Suspect) {
 	}
 	t.list("WHY", s.Why)
 	t.list("LEAD", s.Lead)
+	if s.Rank == 1 && !e.Exited && t.s.Source == leak.SourceLive && e.PID != nil {
+		text := fmt.Sprintf("vmaleak peek -p %d shows what is in it", *e.PID)
+		if e.JVM != nil {
+			text += fmt.Sprintf("; vmaleak holders -p %d --dump who holds it", *e.PID)
+		}
+		t.label("NEXT", text)
+	}
 }
 
 // where is the call that a suspect comes from: the application's innermost frame, or where a library was entered.
